@@ -1,0 +1,90 @@
+#include <errno.h>
+
+#include "lib/protocol.h"
+
+/* A file of its own for the names, so that keeper, courier and operator say
+ * the same word for the same thing. */
+
+const char *
+delivery_kind_text(enum delivery_kind kind)
+{
+	switch (kind) {
+	case DELIVERY_K_NONE: return "?";
+#define X(name, text) case DELIVERY_K_##name: return text;
+	DELIVERY_KINDS(X)
+#undef X
+	}
+	return "?";
+}
+
+const char *
+delivery_state_text(enum delivery_state state)
+{
+	switch (state) {
+	case DELIVERY_NONE: return "?";
+#define X(name, text) case DELIVERY_##name: return text;
+	DELIVERY_STATES(X)
+#undef X
+	}
+	return "?";
+}
+
+int
+delivery_kind_of(struct slice text)
+{
+#define X(name, word) if (slice_eq(text, SLICE(word))) return DELIVERY_K_##name;
+	DELIVERY_KINDS(X)
+#undef X
+	return DELIVERY_K_NONE;
+}
+
+int
+delivery_state_of(struct slice text)
+{
+#define X(name, word) if (slice_eq(text, SLICE(word))) return DELIVERY_##name;
+	DELIVERY_STATES(X)
+#undef X
+	return DELIVERY_NONE;
+}
+
+/* clang-format off */
+static const struct { uint16_t kind; unsigned roles; } allowed[] = {
+	{ P_PROBE,         ROLE_WORKER | ROLE_COURIER | ROLE_OPERATOR },
+	{ P_TENANT_FIND,   ROLE_WORKER | ROLE_COURIER | ROLE_OPERATOR },
+	{ P_PUT,           ROLE_WORKER },
+	{ P_HELLO,         ROLE_COURIER },
+	{ P_CLAIM,         ROLE_COURIER },
+	{ P_BEGIN,         ROLE_COURIER },
+	{ P_SETTLE,        ROLE_COURIER },
+	{ P_TENANT_PUT,    ROLE_OPERATOR },
+	{ P_TENANT_LIST,   ROLE_OPERATOR },
+	{ P_TENANT_REMOVE, ROLE_OPERATOR },
+	{ P_QUEUE_LIST,    ROLE_OPERATOR },
+	{ P_QUEUE_RETRY,   ROLE_OPERATOR },
+	{ P_QUEUE_DROP,    ROLE_OPERATOR },
+	{ P_QUEUE_COUNTS,  ROLE_OPERATOR },
+	{ P_CHECK,         ROLE_OPERATOR },
+};
+/* clang-format on */
+
+bool
+protocol_allowed(unsigned roles, uint16_t kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+		if (allowed[i].kind == kind)
+			return (allowed[i].roles & roles) != 0;
+	return false;
+}
+
+int
+protocol_error(struct buf *out, uint64_t request, uint64_t generation, enum protocol_error code,
+    const char *text)
+{
+	struct wire_writer w;
+
+	wire_begin(&w, out, P_ERROR, request);
+	wire_put_u64(&w, T_GENERATION, generation);
+	wire_put_u64(&w, T_CODE, code);
+	wire_put(&w, T_REASON, slice_of(text));
+	return wire_end(&w);
+}

@@ -1,0 +1,258 @@
+/* store: what the keeper remembers.  Which engine keeps it is known to
+ * store_sqlite.c alone; what an event, a delivery and a lane are, and how they
+ * move, is here.  One process opens a store, from one thread.
+ *
+ * DELIVERIES.  Every forwarded event makes one hub delivery; what the hub
+ * answers makes replies, notes and handoffs.
+ *
+ *     store_put()            store_claim()            store_settle()
+ *     store_settle(next)
+ *   ----------------> PENDING ------------> CLAIMED ----------------> DONE
+ *                      ^ |  ^                |  |  |                  DEAD
+ *                      | |  |  RETRY, STOP,  |  |  |  UNKNOWN, DEAD,  UNKNOWN
+ *                      | |  |  RELEASE       |  |  |  SUPPRESSED      SUPPRESSED
+ *                      | |  +----------------+  |  +---------------->
+ *                      | |                      |
+ *                      | |      the courier's connection is lost:
+ *                      | |      a post had begun -> UNKNOWN, else -> PENDING
+ *                      | |
+ *                      | +--> EXPIRED (too old, at the claim), DEAD (gave up)
+ *                      | +--> DROPPED (operator)
+ *     store_retry()    |
+ *   DEAD, UNKNOWN, SUPPRESSED, DROPPED, EXPIRED -> PENDING   (operator)
+ *
+ * LANES.  A conversation has one lane to the hub and one back to Chatwoot; one
+ * batch of a lane is in flight at a time, so a conversation's messages keep
+ * their order and no conversation waits for another.
+ *
+ *   hub lane        a batch is all that is pending, by (order, id), at most
+ *                   STORE_BATCH_MEMBERS and STORE_BATCH_BYTES; its key is the
+ *                   delivery of the member with the highest order.  Once sent it
+ *                   keeps members and key until it is settled.
+ *   Chatwoot lane   the oldest delivery, alone.
+ *
+ *   lane:  due NULL                      nothing is pending
+ *          due, claimed 0                claimable from `due` on
+ *          due or NULL, claimed 1        in flight; due is for the rest of it
+ *          batch != 0, claimed 0         that batch was sent before and goes first
+ *
+ * CLAIMS belong to the courier, not to a time: no lease runs out.  See
+ * store_hello() and store_release().
+ *
+ * BATCHES OF REQUESTS.  The first call that writes opens a transaction;
+ * store_commit() flushes everything since, with one flush of the disk.  Each
+ * writing call is all or nothing by itself: one that fails leaves the others of
+ * the transaction alone.
+ *
+ * Promise: when store_commit() has returned 0, everything before it is on disk
+ * and survives the power failing on the next line.
+ *
+ * Results of every call, beside the outcomes listed at it:
+ *   -ENOSPC   the disk (or the engine's memory) is full and the whole transaction
+ *             is rolled back: refuse everything that was not committed
+ *   -EIO      reading or flushing failed.  The process must end at once without
+ *             an answer: what a second flush says is worth nothing
+ *   -EBADMSG, -ENOMEM   this call failed and left nothing behind; store_error()
+ *             says why
+ *
+ * Times are microseconds of the caller's wall clock; the store has no clock. */
+#ifndef PONTE_STORE_H
+#define PONTE_STORE_H
+
+#include "lib/base.h"
+#include "lib/chatwoot/chatwoot.h"
+#include "lib/protocol.h"
+#include "lib/uuid.h"
+
+#define STORE_BATCH_MEMBERS 100
+#define STORE_BATCH_BYTES   (16 * MIB)
+#define STORE_CRASHES_MAX   3
+#define STORE_TEXT          256         /* longest error text with its NUL */
+
+struct store;
+
+enum store_outcome {
+	STORE_E_LOCKED = 1,     /* store_open: another process has it */
+	STORE_E_NEWER,          /* store_open: written by a newer version of ponte */
+	STORE_E_NONE,           /* there is no such thing */
+	STORE_E_CONFLICT,       /* the text says with what */
+	STORE_E_GONE,           /* store_begin, store_settle: not claimed */
+	STORE_E_SUPPRESSED,     /* store_begin: must not be posted any more */
+	STORE_E_MOVED,          /* store_put: the tenant is unknown */
+	STORE_E_REFUSED,        /* store_put: it would have to be stored, and intake is closed */
+};
+
+/* ---- open, commit ------------------------------------------------------- */
+
+/* Opens the file, makes it when it is missing (mode 0600, its directory
+ * flushed), migrates an older one forward in one transaction.  wal_limit: bytes
+ * of write-ahead log that make store_checkpoint() worth calling.
+ * 0, STORE_E_LOCKED, STORE_E_NEWER, or -errno; reterr is one sentence. */
+MUST_CHECK int store_open(const char *path, uint64_t wal_limit, struct store **ret, char reterr[static STORE_TEXT]);
+/* A second, read-only connection in a process of its own, for store_check(). */
+MUST_CHECK int store_open_to_read(const char *path, struct store **ret, char reterr[static STORE_TEXT]);
+void store_close(struct store *);                   /* rolls back what is open; NULL is fine */
+const char *store_error(const struct store *);      /* of the last call that failed */
+uint64_t store_generation(const struct store *);    /* of the tenants; +1 with every change */
+int64_t store_pending(const struct store *);        /* deliveries that wait, all tenants */
+
+bool store_writing(const struct store *);           /* a transaction is open */
+MUST_CHECK int store_commit(struct store *);        /* 0 when nothing was open */
+void store_rollback(struct store *);
+/* A write of no meaning, to see that the disk takes one. */
+MUST_CHECK int store_probe(struct store *, int64_t now_us);
+/* Between transactions: moves the log into the file when it is longer than
+ * wal_limit (or `force`).  A full disk is no failure here.  0 or -EIO. */
+MUST_CHECK int store_checkpoint(struct store *, bool force);
+
+/* ---- events (workers) --------------------------------------------------- */
+
+struct store_event {
+	struct uuid  id;
+	struct slice tenant, installation, sender, request_id;
+	const struct chatwoot_facts  *facts;
+	const struct chatwoot_policy *policy;
+	struct slice facts_bytes, body;     /* kept as they are */
+	int64_t      received_us, debounce_us;
+	bool         closed;                /* intake is refused: see STORE_E_REFUSED */
+};
+struct store_put {
+	enum chatwoot_decision decision;
+	char        reason[STORE_TEXT];
+	bool        stored;                 /* `event` is: this one, or of a duplicate the first */
+	struct uuid event;
+	bool        repeated;               /* this very event id was there before: answered as then */
+	bool        due;                    /* the courier has something to do */
+};
+/* Looks for the duplicate key, decides, stores event, key, state of the
+ * conversation and hub delivery.  0, STORE_E_MOVED or STORE_E_REFUSED. */
+MUST_CHECK int store_put(struct store *, const struct store_event *, struct store_put *ret);
+/* Counted and not stored; written with the next commit. */
+void store_count_refused(struct store *, struct slice tenant);
+
+/* ---- deliveries (courier) ----------------------------------------------- */
+
+struct store_batch {                    /* all slices: until the callback returns */
+	int64_t key;                        /* delivery id */
+	enum delivery_dest dest;
+	enum delivery_kind kind;
+	struct uuid  event;
+	struct slice tenant, installation, request_id, payload;
+	int64_t n, account, conversation, inbox, attempt, crashes, created_us;
+};
+struct store_member {
+	int64_t delivery, message;
+	struct uuid event;
+	int64_t decision, received_us;
+	bool    late;
+	struct slice facts, body;
+};
+/* batch(), then member() for each of a hub batch, then done(). */
+struct store_sink {
+	void *context;
+	void (*batch)(void *context, const struct store_batch *);
+	void (*member)(void *context, const struct store_member *);
+	void (*done)(void *context);
+};
+struct store_busy { struct slice tenant; enum delivery_dest dest; };
+struct store_claim {
+	int64_t now_us, age_us, give_up_us; /* age, give_up 0: no limit */
+	size_t  max;                        /* batches */
+	const struct store_busy *busy; size_t busies;
+};
+struct store_claimed {
+	size_t  batches;
+	size_t  ended;                      /* deliveries that were too old */
+	int64_t delay_us;                   /* until something is due; -1: nothing waits */
+};
+/* Takes due batches, one lane per destination in turn, the turn going on where
+ * the last call ended.  What is too old ends here: a delivery never sent whose
+ * event is older than age_us is EXPIRED, one that was tried and is older than
+ * give_up_us is DEAD.  Bounded work: delay_us 0 says that more may be due. */
+MUST_CHECK int store_claim(struct store *, const struct store_claim *, const struct store_sink *, struct store_claimed *ret);
+
+/* The courier is about to post this reply.  0: its mark is written (commit
+ * before you answer), STORE_E_SUPPRESSED (settled as such; *reterr_why is
+ * static), STORE_E_GONE. */
+MUST_CHECK int store_begin(struct store *, int64_t delivery, int64_t now_us, const char **reterr_why);
+
+struct store_next { enum delivery_kind kind; int64_t n; struct slice payload; };
+struct store_settle {
+	int64_t delivery, now_us, delay_us; /* delay_us -1: none given */
+	enum settle_verdict verdict;
+	int64_t status;                     /* of HTTP; 0: none */
+	struct slice reason;
+	const struct store_next *next; size_t nexts;
+};
+/* All members of the batch together.  0 (also when it is settled already),
+ * STORE_E_GONE. */
+MUST_CHECK int store_settle(struct store *, const struct store_settle *, bool *ret_due);
+
+/* A courier says which batches it still holds and what crashed it (0:
+ * nothing).  Those it may go on with are handed to granted(); all other claims
+ * are released, and wait until `not_before_us`. */
+struct store_hello { const int64_t *held; size_t helds; int64_t crashed, now_us, not_before_us; };
+MUST_CHECK int store_hello(struct store *, const struct store_hello *, void (*granted)(void *, int64_t key), void *context);
+/* Its connection is gone: releases every claim. */
+MUST_CHECK int store_release(struct store *, int64_t now_us, int64_t not_before_us, size_t *ret_released);
+
+/* ---- operator ----------------------------------------------------------- */
+
+struct store_filter {                   /* zero: any */
+	struct slice tenant;
+	enum delivery_state state;
+	enum delivery_kind kind;
+	const struct uuid *event;
+	const int64_t *id; size_t ids;      /* these alone */
+	int64_t after;                      /* ids above this one */
+	size_t  max;
+};
+struct store_row {
+	int64_t id;
+	enum delivery_kind kind;
+	enum delivery_state state;
+	struct slice tenant, installation, request_id, sender, reason;
+	struct uuid event;
+	int64_t n, account, conversation, inbox, message, decision;
+	int64_t attempt, crashes, status, batch, received_us, created_us, due_us, settled_us;
+	bool late;
+};
+/* How far a call came.  It reads a bounded number of rows, so `more` may be
+ * true though nothing was found: go on with after = last. */
+struct store_progress { int64_t count, last; bool more; };
+MUST_CHECK int store_list(struct store *, const struct store_filter *, void (*row)(void *, const struct store_row *),
+    void *context, struct store_progress *ret);
+/* Final ones become pending again, pending ones due at once, and the stops of
+ * their destinations are lifted.  Without a state in the filter: dead, unknown
+ * and pending. */
+MUST_CHECK int store_retry(struct store *, const struct store_filter *, int64_t now_us, struct store_progress *ret);
+/* Not what is claimed or done.  Without a state: what waits, dead and unknown. */
+MUST_CHECK int store_drop(struct store *, const struct store_filter *, bool dry_run, int64_t now_us, struct store_progress *ret);
+
+/* The books: "event" (stored, forwarded, noted, duplicate, ignored, refused) and
+ * each kind of delivery (made, and its states); pruned_x beside what retention
+ * removed.  recount -1: not asked for. */
+struct store_count { struct slice tenant; const char *book; char state[40]; int64_t count, recount; };
+MUST_CHECK int store_counts(struct store *, void (*each)(void *, const struct store_count *), void *context);
+/* Recounts both books and checks the file; each() is called with differences
+ * only.  Slow: in a process of its own.  *ret_file: "ok" or the first fault. */
+MUST_CHECK int store_check(struct store *, void (*each)(void *, const struct store_count *), void *context,
+    char ret_file[static STORE_TEXT]);
+
+struct store_account { struct slice url; int64_t account; };
+/* Makes or replaces a tenant.  0, or STORE_E_CONFLICT (an account belongs to
+ * another tenant; the text names it, and nothing is changed). */
+MUST_CHECK int store_tenant_put(struct store *, struct slice name, struct slice record,
+    const struct store_account *, size_t accounts, char reterr[static STORE_TEXT]);
+/* 0, STORE_E_NONE, STORE_E_CONFLICT (deliveries wait; `force` drops them). */
+MUST_CHECK int store_tenant_remove(struct store *, struct slice name, bool force, int64_t now_us, char reterr[static STORE_TEXT]);
+/* By name, or (name empty) by account, or (account 0) all behind `after`, by name. */
+struct store_tenants { struct slice name; int64_t account; struct slice after; size_t max; };
+MUST_CHECK int store_tenants(struct store *, const struct store_tenants *, void (*each)(void *, struct slice name, struct slice record),
+    void *context, bool *ret_more);
+
+/* Deletes what is older: duplicate keys, and events all of whose deliveries are
+ * final.  A slice of bounded size.  *ret_more: call again. */
+MUST_CHECK int store_prune(struct store *, int64_t keys_before_us, int64_t bodies_before_us, size_t rows, bool *ret_more);
+
+#endif

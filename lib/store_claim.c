@@ -1,0 +1,411 @@
+/* Handing out work: which lane is next, and what travels together. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base.h"
+#include "lib/store.h"
+#include "lib/store_db.h"
+
+/* Deliveries that one call may end because they are too old, so that a long
+ * backlog of them does not hold the others up. */
+#define ENDED_MAX 1000
+
+struct work {
+	struct store *s;
+	const struct store_claim *ask;
+	const struct store_sink *sink;
+	int64_t *busy;                  /* pairs of tenant id and destination */
+	size_t   busies;
+	bool     entered;
+	size_t   batches, ended, bytes;
+	int64_t  delay_us;              /* -1: nothing waits */
+};
+
+/* ---- what is too old ---- */
+
+static bool
+too_old(const struct work *w, int64_t since_us)
+{
+	return w->ask->age_us > 0 && since_us < w->ask->now_us - w->ask->age_us;
+}
+
+static bool
+gave_up(const struct work *w, const struct delivery *d)
+{
+	return w->ask->give_up_us > 0 && d->attempt > 0 && d->made_us < w->ask->now_us - w->ask->give_up_us;
+}
+
+static int
+end_expired(struct work *w, const struct delivery *d)
+{
+	w->ended++;
+	return delivery_end(w->s, d, DELIVERY_EXPIRED, 0,
+	    SLICE("older than delivery.message_age when its turn came"), w->ask->now_us);
+}
+
+static int
+end_gave_up(struct work *w, const struct delivery *d)
+{
+	char why[80];
+	int64_t minutes = (w->ask->now_us - d->made_us) / 60000000;
+	snprintf(why, sizeof(why), "gave up after %" PRId64 " h %" PRId64 " min and %" PRId64 " attempts",
+	    minutes / 60, minutes % 60, d->attempt);
+	w->ended++;
+	return delivery_end(w->s, d, DELIVERY_DEAD, 0, slice_of(why), w->ask->now_us);
+}
+
+/* ---- handing out ---- */
+
+static int
+give_members(struct work *w, const struct delivery *m, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		DB_QUERY(q);
+		int r = db_first(w->s, &q, "SELECT e.uuid, e.message, e.decision, e.received_us, d.late, e.facts, e.body"
+		    " FROM delivery d JOIN event e ON e.id = d.event WHERE d.id = ?", DB_I(m[i].id));
+		if (r != 0)
+			return r < 0 ? r : db_fail(w->s, "delivery %" PRId64 " has no event", m[i].id);
+		struct store_member one = {
+			.delivery = m[i].id, .event = db_uuid(q, 0), .message = db_int(q, 1),
+			.decision = db_int(q, 2), .received_us = db_int(q, 3), .late = db_int(q, 4) != 0,
+			.facts = db_text(q, 5), .body = db_text(q, 6),
+		};
+		w->bytes += one.facts.len + one.body.len;
+		w->sink->member(w->sink->context, &one);
+	}
+	return 0;
+}
+
+/* key: the member whose event names the batch.  The rows are claimed already. */
+static int
+give(struct work *w, const struct lane *l, const struct delivery *key, const struct delivery *m, size_t n)
+{
+	DB_QUERY(q);
+	int r = db_first(w->s, &q, "SELECT t.name, e.installation, e.account, e.display, e.inbox, e.request, e.uuid,"
+	    " d.n, d.payload FROM delivery d JOIN event e ON e.id = d.event JOIN tenant t ON t.id = e.tenant"
+	    " WHERE d.id = ?", DB_I(key->id));
+	if (r != 0)
+		return r < 0 ? r : db_fail(w->s, "delivery %" PRId64 " has no event", key->id);
+	struct store_batch b = {
+		.key = key->id, .dest = (enum delivery_dest)l->dest, .kind = (enum delivery_kind)key->kind,
+		.tenant = db_text(q, 0), .installation = db_text(q, 1), .account = db_int(q, 2),
+		.conversation = db_int(q, 3), .inbox = db_int(q, 4), .request_id = db_text(q, 5),
+		.event = db_uuid(q, 6), .n = db_int(q, 7), .payload = db_text(q, 8),
+		.attempt = key->attempt, .crashes = key->crashes, .created_us = key->made_us,
+	};
+	for (size_t i = 0; i < n; i++)
+		if (m[i].made_us < b.created_us)
+			b.created_us = m[i].made_us;
+	w->bytes += b.payload.len;
+	w->sink->batch(w->sink->context, &b);
+	if (l->dest == DEST_HUB)
+		r = give_members(w, m, n);
+	if (r == 0)
+		w->sink->done(w->sink->context);
+	return r;
+}
+
+/* Marks the rows, then the lane: in flight, and due again when more waits. */
+static int
+mark(struct work *w, struct lane *l, struct delivery *m, size_t n, int64_t key)
+{
+	for (size_t i = 0; i < n; i++) {
+		m[i].batch = key;
+		m[i].attempt++;
+		m[i].begun = 0;
+		int r = delivery_move(w->s, &m[i], DELIVERY_CLAIMED);
+		if (r < 0)
+			return r;
+	}
+	l->claimed = true;
+	l->batch = key;
+	l->due_us = -1;
+	int r = lane_store(w->s, l);
+	return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
+}
+
+/* ---- the hub's lanes ---- */
+
+/* The batch that was sent before, as it was.  0: *ret_n members (0: it has
+ * ended, look at the lane again). */
+static int
+pick_again(struct work *w, const struct lane *l, struct delivery m[static STORE_BATCH_MEMBERS], size_t *ret_n)
+{
+	size_t n;
+	int r = delivery_members(w->s, l->id, DELIVERY_PENDING, l->batch, m, &n);
+	if (r < 0)
+		return r;
+	int64_t newest = 0;
+	for (size_t i = 0; i < n; i++)
+		if (m[i].since_us > newest)
+			newest = m[i].since_us;
+	bool old = n && too_old(w, newest), tired = n && gave_up(w, &m[0]);
+	for (size_t i = 0; r == 0 && i < n && (old || tired); i++)
+		r = old ? end_expired(w, &m[i]) : end_gave_up(w, &m[i]);
+	*ret_n = old || tired ? 0 : n;
+	return r;
+}
+
+/* All that is pending, in order, up to the limits; what is too old ends. */
+static int
+pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_BATCH_MEMBERS],
+    bool late[static STORE_BATCH_MEMBERS], size_t *ret_n)
+{
+	struct { struct delivery d; bool old; } ended[STORE_BATCH_MEMBERS];
+	size_t n = 0, endings = 0, bytes = 0;
+	int r;
+	{
+		DB_QUERY(q);
+		r = db_open(w->s, &q, "SELECT " DELIVERY_COLUMNS ","
+		    " (SELECT length(body) FROM event WHERE event.id = delivery.event),"
+		    " (SELECT kind FROM event WHERE event.id = delivery.event)"
+		    " FROM delivery WHERE lane = ? AND state = 1 AND state < 3 ORDER BY order_id, id", DB_I(l->id));
+		while (r == 0 && n < STORE_BATCH_MEMBERS && endings < STORE_BATCH_MEMBERS && (r = db_next(w->s, q)) == 0) {
+			struct delivery d;
+			delivery_read(q, &d);
+			bool old = d.attempt == 0 && too_old(w, d.since_us);
+			if (old || gave_up(w, &d)) {
+				ended[endings].d = d;
+				ended[endings++].old = old;
+				continue;
+			}
+			bytes += (size_t)db_int(q, 13);
+			if (n && bytes > STORE_BATCH_BYTES)
+				break;
+			late[n] = db_int(q, 14) == CW_EV_MESSAGE_CREATED && d.order < l->high;
+			m[n++] = d;
+		}
+	}
+	for (size_t i = 0; r >= 0 && i < endings; i++)
+		r = ended[i].old ? end_expired(w, &ended[i].d) : end_gave_up(w, &ended[i].d);
+	*ret_n = n;
+	return r < 0 ? r : 0;
+}
+
+static int
+note_late(struct work *w, const struct delivery *m, const bool *late, size_t n)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (late[i])
+			r = db_run(w->s, "UPDATE delivery SET late = 1 WHERE id = ?", DB_I(m[i].id));
+	return r;
+}
+
+static int
+take_hub(struct work *w, struct lane *l)
+{
+	struct delivery m[STORE_BATCH_MEMBERS];
+	bool late[STORE_BATCH_MEMBERS] = { false };
+	size_t n = 0;
+	int64_t key = l->batch;
+	int r = l->batch ? pick_again(w, l, m, &n) : 0;
+	if (r == 0 && n == 0) {
+		r = pick_fresh(w, l, m, late, &n);
+		if (r == 0 && n)
+			key = m[n - 1].id;
+	}
+	if (r == 0)
+		r = note_late(w, m, late, n);
+	if (r < 0)
+		return r;
+	if (n == 0) {
+		l->batch = 0;
+		r = lane_store(w->s, l);
+		return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
+	}
+	const struct delivery *last = &m[n - 1];
+	for (size_t i = 0; i < n; i++)
+		if (m[i].id == key)
+			last = &m[i];
+	if (last->order > l->high)
+		l->high = last->order;
+	r = mark(w, l, m, n, key);
+	if (r < 0)
+		return r;
+	w->batches++;
+	return give(w, l, last, m, n);
+}
+
+/* ---- Chatwoot's lanes ---- */
+
+static int
+oldest(struct store *s, const struct lane *l, struct delivery *ret)
+{
+	DB_QUERY(q);
+	int r = db_first(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
+	    " WHERE lane = ?1 AND state = 1 AND state < 3 ORDER BY (id = ?2) DESC, order_id, id LIMIT 1",
+	    DB_I(l->id), DB_I(l->batch));
+	if (r == 0)
+		delivery_read(q, ret);
+	return r;
+}
+
+static int
+take_chatwoot(struct work *w, struct lane *l)
+{
+	struct delivery d;
+	int r;
+	while ((r = oldest(w->s, l, &d)) == 0 && w->ended < ENDED_MAX) {
+		if (!too_old(w, d.since_us) && !gave_up(w, &d)) {
+			r = mark(w, l, &d, 1, d.id);
+			if (r < 0)
+				return r;
+			w->batches++;
+			return give(w, l, &d, &d, 1);
+		}
+		r = too_old(w, d.since_us) ? end_expired(w, &d) : end_gave_up(w, &d);
+		if (r < 0)
+			return r;
+		l->batch = 0;
+	}
+	if (r >= 0)
+		r = lane_store(w->s, l);
+	return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
+}
+
+/* ---- whose turn it is ---- */
+
+static void
+wait_for(struct work *w, int64_t us)
+{
+	if (w->delay_us < 0 || us < w->delay_us)
+		w->delay_us = us < 0 ? 0 : us;
+}
+
+/* May something of this destination be handed out? */
+static int
+is_open(struct work *w, int64_t tenant, int64_t dest, bool *ret)
+{
+	*ret = false;
+	for (size_t i = 0; i < w->busies; i++)
+		if (w->busy[2 * i] == tenant && w->busy[2 * i + 1] == dest)
+			return 0;
+	const struct db_stop *stop = stop_find(w->s, tenant, dest);
+	if (stop && (stop->until_us == 0 || stop->until_us > w->ask->now_us)) {
+		if (stop->until_us)
+			wait_for(w, stop->until_us - w->ask->now_us);
+		return 0;
+	}
+	*ret = true;
+	return 0;
+}
+
+static int
+take(struct work *w, int64_t id, int64_t tenant, int64_t dest)
+{
+	struct lane l;
+	int r = 0;
+	if (!w->entered)
+		r = db_enter(w->s);
+	if (r < 0)
+		return r;
+	w->entered = true;
+	r = stop_find(w->s, tenant, dest) ? stop_lift(w->s, tenant, dest) : 0;      /* its time has passed */
+	if (r == 0)
+		r = lane_load(w->s, id, &l);
+	if (r != 0)
+		return r < 0 ? r : db_fail(w->s, "lane %" PRId64 " is gone", id);
+	return dest == DEST_HUB ? take_hub(w, &l) : take_chatwoot(w, &l);
+}
+
+static bool
+full(const struct work *w)
+{
+	return w->batches >= w->ask->max || w->ended >= ENDED_MAX || w->bytes >= STORE_BATCH_BYTES;
+}
+
+/* The next destination behind (tenant, dest) that has something, and its lane
+ * that is due first: one step in the index, however long the queue is. */
+static int
+next_lane(struct store *s, int64_t tenant, int64_t dest, struct lane *ret)
+{
+	DB_QUERY(q);
+	int r = db_first(s, &q, "SELECT tenant, dest, due_us, id FROM lane WHERE due_us IS NOT NULL AND claimed = 0"
+	    " AND (tenant, dest) > (?, ?) ORDER BY tenant, dest, due_us LIMIT 1", DB_I(tenant), DB_I(dest));
+	if (r == 0)
+		*ret = (struct lane){ .tenant = db_int(q, 0), .dest = db_int(q, 1), .due_us = db_int(q, 2), .id = db_int(q, 3) };
+	return r;
+}
+
+/* Once around all destinations, one lane each, from where the last turn ended. */
+static int
+go_round(struct work *w, bool *ret_any)
+{
+	int64_t from_tenant = w->s->turn_tenant, from_dest = w->s->turn_dest;
+	int64_t tenant = from_tenant, dest = from_dest;
+	bool wrapped = false, open;
+	*ret_any = false;
+	while (!full(w)) {
+		struct lane l = { .id = 0 };
+		int r = next_lane(w->s, tenant, dest, &l);
+		if (r < 0)
+			return r;
+		if (r == DB_END) {
+			if (wrapped)
+				return 0;
+			wrapped = true;
+			tenant = dest = 0;
+			continue;
+		}
+		if (wrapped && (l.tenant > from_tenant || (l.tenant == from_tenant && l.dest > from_dest)))
+			return 0;
+		tenant = l.tenant;
+		dest = l.dest;
+		r = is_open(w, tenant, dest, &open);
+		if (r == 0 && open && l.due_us > w->ask->now_us) {
+			wait_for(w, l.due_us - w->ask->now_us);
+		} else if (r == 0 && open) {
+			r = take(w, l.id, tenant, dest);
+			*ret_any = true;
+			w->s->turn_tenant = tenant;
+			w->s->turn_dest = dest;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+read_busy(struct work *w)
+{
+	const struct store_claim *ask = w->ask;
+	w->busy = calloc(ask->busies + 1, 2 * sizeof(w->busy[0]));
+	if (!w->busy)
+		return -ENOMEM;
+	for (size_t i = 0; i < ask->busies; i++) {
+		int64_t id;
+		int r = tenant_id(w->s, ask->busy[i].tenant, &id);
+		if (r < 0)
+			return r;
+		if (r == DB_END)
+			continue;
+		w->busy[2 * w->busies] = id;
+		w->busy[2 * w->busies++ + 1] = ask->busy[i].dest;
+	}
+	return 0;
+}
+
+int
+store_claim(struct store *s, const struct store_claim *ask, const struct store_sink *sink, struct store_claimed *ret)
+{
+	struct work w = { .s = s, .ask = ask, .sink = sink, .delay_us = -1 };
+	bool any = true;
+	int r = read_busy(&w);
+	while (r == 0 && any && !full(&w)) {
+		w.delay_us = -1;        /* what this round sees */
+		r = go_round(&w, &any);
+	}
+	if (full(&w))
+		w.delay_us = 0;
+	free(w.busy);
+	if (w.entered)
+		r = db_leave(s, r);
+	if (r == 0)
+		*ret = (struct store_claimed){ .batches = w.batches, .ended = w.ended, .delay_us = w.delay_us };
+	return r;
+}

@@ -1,0 +1,156 @@
+/* store_db: what the files store_*.c share: the store itself, its statements
+ * and its books.  Nothing else includes this; the engine's own header is known
+ * to store_sqlite.c alone. */
+#ifndef PONTE_STORE_DB_H
+#define PONTE_STORE_DB_H
+
+#include "lib/base.h"
+#include "lib/store.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+#define DB_STATEMENTS 256               /* slots of the statement cache, a power of two */
+
+struct db_count { int64_t tenant; int book, state; int64_t delta; };
+struct db_counts { struct db_count *at; size_t len, cap; };
+struct db_stop { int64_t tenant, dest, until_us; };     /* until_us 0: for good */
+
+struct store {
+	struct sqlite3 *db;
+	int      lock_fd;
+	bool     writing;               /* a transaction is open */
+	char     error[STORE_TEXT];
+
+	/* Statements by the address of their text: one place in the source, one statement. */
+	struct { const char *sql; struct sqlite3_stmt *stmt; } cache[DB_STATEMENTS];
+
+	uint64_t generation;            /* as this transaction sees it */
+	int64_t  pending;               /* committed */
+
+	/* The books of the open transaction, added up at its commit; `mark` is
+	 * where the call in hand began.  `aside` is counted and not stored: it
+	 * waits for a transaction that is opened for something better. */
+	struct db_counts books, aside;
+	size_t   mark;
+
+	struct db_stop *stop;           /* the table of stops, as it stands */
+	size_t   stops, stop_cap;
+
+	int64_t  turn_tenant, turn_dest;        /* where store_claim() ended */
+	int64_t  prune_event;                   /* where store_prune() ended */
+
+	uint64_t wal_limit, wal_bytes, wal_refused;
+};
+
+/* ---- statements --------------------------------------------------------- */
+
+enum { DB_END = 1 };                    /* no row, no more rows */
+
+struct db_bind { enum { DB_B_END, DB_B_INT, DB_B_NULL, DB_B_TEXT, DB_B_BLOB } type; int64_t number; struct slice bytes; };
+#define DB_I(value)  ((struct db_bind){ DB_B_INT, (int64_t)(value), { 0, 0 } })
+#define DB_T(slice)  ((struct db_bind){ DB_B_TEXT, 0, (slice) })
+#define DB_B(slice)  ((struct db_bind){ DB_B_BLOB, 0, (slice) })
+#define DB_NULL      ((struct db_bind){ DB_B_NULL, 0, { 0, 0 } })
+#define DB_BINDS(...) (const struct db_bind[]){ __VA_ARGS__ __VA_OPT__(,) { DB_B_END, 0, { 0, 0 } } }
+
+/* Binds; db_next() reads the rows.  `sql` is a literal.  Bound bytes must live
+ * until db_close(). */
+#define db_open(s, ret, sql, ...) db_open_binds(s, ret, "" sql, DB_BINDS(__VA_ARGS__))
+/* The first row: 0 or DB_END. */
+#define db_first(s, ret, sql, ...) db_first_binds(s, ret, "" sql, DB_BINDS(__VA_ARGS__))
+/* A statement without rows. */
+#define db_run(s, sql, ...) db_run_binds(s, "" sql, DB_BINDS(__VA_ARGS__))
+
+MUST_CHECK int db_open_binds(struct store *, struct sqlite3_stmt **ret, const char *sql, const struct db_bind *);
+MUST_CHECK int db_first_binds(struct store *, struct sqlite3_stmt **ret, const char *sql, const struct db_bind *);
+MUST_CHECK int db_run_binds(struct store *, const char *sql, const struct db_bind *);
+MUST_CHECK int db_next(struct store *, struct sqlite3_stmt *);          /* 0 or DB_END */
+void db_close(struct sqlite3_stmt **);                                  /* for CLEANUP(); NULL is fine */
+/* Columns, from 0; views until the next db_next() or db_close(). */
+int64_t db_int(struct sqlite3_stmt *, int column);
+struct slice db_text(struct sqlite3_stmt *, int column);
+bool db_null(struct sqlite3_stmt *, int column);
+struct uuid db_uuid(struct sqlite3_stmt *, int column);
+int64_t db_last_id(struct store *);
+int64_t db_changes(struct store *);
+
+#define DB_QUERY(name) struct sqlite3_stmt *name CLEANUP(db_close) = NULL
+
+/* A call that writes stands between these.  db_leave(s, r) with r < 0 undoes
+ * the call (or the whole transaction, then it returns -ENOSPC), else keeps it;
+ * it returns r. */
+MUST_CHECK int db_enter(struct store *);
+MUST_CHECK int db_leave(struct store *, int r);
+int db_fail(struct store *, const char *fmt, ...) PRINTF_LIKE(2, 3);    /* sets the text; -EBADMSG */
+
+/* ---- store_file.c ------------------------------------------------------- */
+
+/* Two keepers on one store would each hand out the same work.  0,
+ * STORE_E_LOCKED or -errno; the lock goes with the descriptor. */
+MUST_CHECK int store_file_lock(const char *path, int *ret_fd);
+/* Makes it, empty, when it is missing.  0 or -errno. */
+MUST_CHECK int store_file_make(const char *path);
+
+/* ---- store_schema.c ----------------------------------------------------- */
+
+extern const char *const store_schema[];        /* [n] takes version n to n + 1 */
+extern const int store_schema_version;
+
+/* ---- store_books.c ------------------------------------------------------ */
+
+enum { BOOK_EVENT = 0 };                /* else enum delivery_kind */
+enum { EVENT_STORED = 1, EVENT_FORWARDED, EVENT_NOTED, EVENT_DUPLICATE, EVENT_IGNORED, EVENT_REFUSED };
+enum { BOOK_MADE = 0, BOOK_PRUNED = 100 };      /* pruned: BOOK_PRUNED + the state it was in */
+
+MUST_CHECK int books_move(struct store *, int64_t tenant, int book, int state, int64_t delta);
+void books_aside(struct store *, int64_t tenant, int state);
+MUST_CHECK int books_flush(struct store *);     /* writes them, before COMMIT */
+void books_kept(struct store *, bool committed);        /* after COMMIT or ROLLBACK */
+MUST_CHECK int books_load(struct store *);      /* what memory holds of the tables, at open and after a rollback */
+
+/* ---- store_lane.c ------------------------------------------------------- */
+
+/* A lane's id follows from its conversation's, so it needs no index of its own. */
+static inline int64_t
+lane_id(int64_t conversation, enum delivery_dest dest)
+{
+	return conversation * 2 + (dest == DEST_CHATWOOT);
+}
+
+struct lane { int64_t id, tenant, dest, due_us, batch, high; bool claimed; };  /* due_us -1: none */
+MUST_CHECK int lane_load(struct store *, int64_t id, struct lane *ret);         /* 0 or DB_END */
+MUST_CHECK int lane_store(struct store *, const struct lane *);
+/* Something new waits in it from due_us on. */
+MUST_CHECK int lane_add(struct store *, int64_t id, int64_t tenant, enum delivery_dest, int64_t conversation,
+    int64_t now_us, int64_t due_us);
+/* After rows of it were changed from outside: due only when something is pending. */
+MUST_CHECK int lane_refresh(struct store *, int64_t id, int64_t now_us);
+
+/* Moves one delivery between states, row and books. */
+struct delivery { int64_t id, tenant, lane, event, batch, attempt, crashes, order, since_us, made_us; int kind, state, begun; };
+#define DELIVERY_COLUMNS "id, tenant, lane, event, batch, attempt, crashes, order_id, since_us, made_us, kind, state, begun"
+void delivery_read(struct sqlite3_stmt *, struct delivery *ret);
+MUST_CHECK int delivery_load(struct store *, int64_t id, struct delivery *ret);   /* 0 or DB_END */
+MUST_CHECK int delivery_end(struct store *, const struct delivery *, enum delivery_state, int64_t status,
+    struct slice reason, int64_t now_us);
+MUST_CHECK int delivery_move(struct store *, const struct delivery *, enum delivery_state);     /* pending and claimed */
+/* The claimed (or pending) members of a batch, in order; at most STORE_BATCH_MEMBERS. */
+MUST_CHECK int delivery_members(struct store *, int64_t lane, enum delivery_state, int64_t batch,
+    struct delivery ret[static STORE_BATCH_MEMBERS], size_t *ret_n);
+
+MUST_CHECK int stop_set(struct store *, int64_t tenant, int64_t dest, int64_t until_us, struct slice reason);
+MUST_CHECK int stop_lift(struct store *, int64_t tenant, int64_t dest);        /* dest 0: all of the tenant */
+const struct db_stop *stop_find(const struct store *, int64_t tenant, int64_t dest);
+MUST_CHECK int stop_load(struct store *);
+
+/* ---- store_queue.c ------------------------------------------------------ */
+
+/* store_drop() inside a call that has entered already. */
+MUST_CHECK int drop_some(struct store *, const struct store_filter *, int64_t now_us, struct store_progress *ret);
+
+/* ---- store_tenant.c ----------------------------------------------------- */
+
+MUST_CHECK int tenant_id(struct store *, struct slice name, int64_t *ret);     /* 0 or DB_END */
+
+#endif

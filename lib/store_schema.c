@@ -1,0 +1,73 @@
+/* The schema, as the steps that made it: text n takes a store of version n to
+ * version n + 1.  A step that was released is never changed. */
+#include "lib/store_db.h"
+
+const char *const store_schema[] = {
+	/* 0 -> 1 */
+	"CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO meta VALUES ('generation', 1), ('probe', 0);"
+
+	/* record NULL: removed; the row stays for the names of what it left */
+	"CREATE TABLE tenant ("
+	" id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB);"
+	"CREATE TABLE tenant_account ("
+	" url TEXT NOT NULL, account INTEGER NOT NULL, tenant INTEGER NOT NULL REFERENCES tenant,"
+	" PRIMARY KEY (url, account)) WITHOUT ROWID;"
+	"CREATE INDEX tenant_account_tenant ON tenant_account (tenant);"
+	"CREATE INDEX tenant_account_account ON tenant_account (account);"
+
+	"CREATE TABLE conversation ("
+	" id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL REFERENCES tenant, installation TEXT NOT NULL,"
+	" account INTEGER NOT NULL, display INTEGER NOT NULL,"
+	" status INTEGER NOT NULL, owner INTEGER NOT NULL, owner_id INTEGER NOT NULL,"
+	" updated_us INTEGER NOT NULL, human INTEGER NOT NULL, stopped INTEGER NOT NULL,"
+	" fence INTEGER NOT NULL, fence_why INTEGER NOT NULL,"
+	" seen INTEGER NOT NULL DEFAULT 0,"             /* highest order of any delivery */
+	" UNIQUE (tenant, installation, account, display));"
+
+	/* the body last: the other columns are read without it */
+	"CREATE TABLE event ("
+	" id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE,"
+	" tenant INTEGER NOT NULL REFERENCES tenant, conversation INTEGER,"
+	" installation TEXT NOT NULL, account INTEGER NOT NULL, display INTEGER NOT NULL,"
+	" inbox INTEGER NOT NULL, message INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" decision INTEGER NOT NULL, forwarded INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" mode INTEGER NOT NULL, fence INTEGER NOT NULL, received_us INTEGER NOT NULL,"
+	" sender TEXT NOT NULL, request TEXT NOT NULL, facts BLOB NOT NULL, body BLOB NOT NULL);"
+
+	/* ids ascend with time, so retention needs no index on made_us */
+	"CREATE TABLE dedup ("
+	" id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, uuid BLOB NOT NULL, made_us INTEGER NOT NULL);"
+
+	"CREATE TABLE lane ("
+	" id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, dest INTEGER NOT NULL,"
+	" conversation INTEGER NOT NULL REFERENCES conversation,"
+	" due_us INTEGER, claimed INTEGER NOT NULL DEFAULT 0,"
+	" batch INTEGER NOT NULL DEFAULT 0, high INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX lane_due ON lane (tenant, dest, due_us) WHERE due_us IS NOT NULL AND claimed = 0;"
+	"CREATE INDEX lane_claimed ON lane (id) WHERE claimed = 1;"
+
+	/* since_us: what message_age counts from; made_us: what give_up counts from */
+	"CREATE TABLE delivery ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, tenant INTEGER NOT NULL,"
+	" kind INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" event INTEGER NOT NULL REFERENCES event, lane INTEGER NOT NULL REFERENCES lane,"
+	" order_id INTEGER NOT NULL, n INTEGER NOT NULL,"
+	" batch INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,"
+	" crashes INTEGER NOT NULL DEFAULT 0, late INTEGER NOT NULL DEFAULT 0, begun INTEGER NOT NULL DEFAULT 0,"
+	" since_us INTEGER NOT NULL, made_us INTEGER NOT NULL, settled_us INTEGER,"
+	" status INTEGER NOT NULL DEFAULT 0, reason TEXT, payload BLOB);"
+	"CREATE INDEX delivery_event ON delivery (event);"
+	"CREATE INDEX delivery_open ON delivery (lane, state, order_id, id) WHERE state < 3;"
+	"CREATE INDEX delivery_trouble ON delivery (state, id) WHERE state > 5;"
+
+	"CREATE TABLE stop ("
+	" tenant INTEGER NOT NULL, dest INTEGER NOT NULL, until_us INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" PRIMARY KEY (tenant, dest)) WITHOUT ROWID;"
+
+	"CREATE TABLE book ("
+	" tenant INTEGER NOT NULL, book INTEGER NOT NULL, state INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" PRIMARY KEY (tenant, book, state)) WITHOUT ROWID;",
+};
+
+const int store_schema_version = (int)ARRAY_LEN(store_schema);
