@@ -1,0 +1,43 @@
+/* courier: what the rooms of ponte-courier share.
+ *
+ *   main.c         beginning and end
+ *   loop.c         the one place where it sleeps; signals, timers, probes
+ *   keeper_link.c  the connection to the keeper
+ *   claims.c       when to claim and how much; what waits, and what goes back
+ *   deliver.c      build → send → judge → settle, one job per batch
+ *   job.c          a batch in our hands, and what belongs to it
+ *   where.c        tenants, and where their deliveries go: URL and token
+ *   dest.c         how much may go where: breaker, limits, pauses
+ *   to_hub.c, to_chatwoot.c   what is said there, and what the answers mean
+ */
+#ifndef PONTE_COURIER_COURIER_H
+#define PONTE_COURIER_COURIER_H
+
+#include "app/courier/dest.h"
+#include "app/courier/job.h"
+#include "app/courier/keeper_link.h"
+#include "app/courier/where.h"
+#include "lib/arena.h"
+#include "lib/client.h"
+#include "lib/config.h"
+#include "lib/scoreboard.h"
+#include "lib/secret.h"
+
+struct courier {
+	struct config_source source;
+	struct arena        *settings;      /* what config points into */
+	struct config        config;
+	struct secret_key    key;           /* outgoing.key; never intake.key */
+	struct scoreboard   *board;
+	uint64_t             crashed;       /* what our predecessor died at; 0: nothing, or told */
+	struct client       *client;
+	bool                 client_stale;  /* its settings changed: a new one when nothing is in flight */
+	struct keeper_link   link;
+	struct where         where;
+	struct dests         dests;
+	struct jobs          jobs;
+	int                  listen_fd;     /* courier.sock */
+	bool                 stopping;
+};
+
+#endif

@@ -1,0 +1,106 @@
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/courier/courier.h"
+#include "app/courier/probe.h"
+#include "lib/net.h"
+#include "lib/protocol.h"
+
+/* A probe is a header and no field. */
+#define PROBE_LIMIT (4 * KIB)
+
+void
+probes_init(struct probes *ps, int listen_fd)
+{
+	*ps = (struct probes){ .listen_fd = listen_fd };
+}
+
+static void
+probe_close(struct probe *p)
+{
+	close_fd(&p->fd);
+	buf_free(&p->in);
+	buf_free(&p->out);
+}
+
+void
+probes_close(struct probes *ps)
+{
+	for (size_t i = 0; i < ps->n; i++)
+		probe_close(&ps->item[i]);
+	ps->n = 0;
+}
+
+size_t
+probes_watch(const struct probes *ps, struct pollfd *fds, size_t most)
+{
+	REQUIRE(most > PROBES_MAX);
+	size_t n = 0;
+	fds[n++] = (struct pollfd){ .fd = ps->n < PROBES_MAX ? ps->listen_fd : -1, .events = POLLIN };
+	for (size_t i = 0; i < ps->n; i++)
+		fds[n++] = (struct pollfd){ .fd = ps->item[i].fd,
+			.events = (short)(POLLIN | (ps->item[i].out.len ? POLLOUT : 0)) };
+	return n;
+}
+
+static int
+answer(struct courier *c, const struct wire_frame *f, struct buf *out)
+{
+	if (f->kind != P_PROBE)
+		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED, "the courier answers probes only");
+	struct wire_writer w;
+	wire_begin(&w, out, P_PROBE_OK, f->request);
+	wire_put_u64(&w, T_PID, (uint64_t)getpid());
+	wire_put_u64(&w, T_COUNT, c->jobs.n);
+	if (!c->link.greeted)
+		wire_put(&w, T_REASON, SLICE("no connection to the keeper"));
+	return wire_end(&w);
+}
+
+/* 0, or -errno: the connection is over. */
+static int
+converse(struct courier *c, struct probe *p)
+{
+	ssize_t got = net_read(p->fd, &p->in, PROBE_LIMIT);
+	if (got == 0)
+		return -ECONNRESET;
+	if (got < 0 && got != -EAGAIN)
+		return (int)got;
+	struct wire_frame f;
+	int r;
+	while ((r = wire_frame_read(buf_view(&p->in), &f)) == 0) {
+		if ((r = answer(c, &f, &p->out)) != 0)
+			return r;
+		buf_consume(&p->in, WIRE_HEADER + f.payload.len);
+	}
+	if (r < 0)
+		return r;
+	r = net_write(p->fd, &p->out);
+	return r == -EAGAIN ? 0 : r;
+}
+
+static void
+take_new(struct probes *ps)
+{
+	while (ps->n < PROBES_MAX) {
+		int fd = accept4(ps->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			return;
+		ps->item[ps->n++] = (struct probe){ .fd = fd };
+	}
+}
+
+void
+probes_io(struct courier *c, struct probes *ps, const struct pollfd *fds, size_t n)
+{
+	/* From the end: closing one moves the last into its place. */
+	for (size_t i = n - 1; i-- > 0;) {
+		if (fds[i + 1].revents == 0 || converse(c, &ps->item[i]) == 0)
+			continue;
+		probe_close(&ps->item[i]);
+		ps->item[i] = ps->item[--ps->n];
+	}
+	if (fds[0].revents)
+		take_new(ps);
+}

@@ -1,0 +1,189 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/courier/claims.h"
+#include "app/courier/courier.h"
+#include "app/courier/setup.h"
+#include "lib/daemon.h"
+#include "lib/log.h"
+#include "lib/net.h"
+
+#define SETTINGS_MEMORY (4 * MIB)
+#define SOCKET_MODE     0660
+
+static void
+print_mistakes(struct slice path, const struct settings_errors *errors)
+{
+	for (size_t i = 0; i < errors->count && i < SETTINGS_ERRORS_MAX; i++)
+		fprintf(stderr, SLICE_FMT ":%u:%u: %s\n", SLICE_ARG(path), errors->item[i].line,
+		    errors->item[i].column, errors->item[i].text);
+}
+
+int
+setup_check(struct config_source source)
+{
+	CLEANUP(arena_freep) struct arena *a = NULL;
+	struct config config;
+	struct settings_errors errors = { 0 };
+	struct slice path = SLICE("ponte.yaml");
+	struct where where = { .item = NULL };
+	int r = arena_new(SETTINGS_MEMORY, &a);
+	if (r == 0)
+		r = config_load(source, a, &config, &path, &errors);
+	if (r > 0) {
+		print_mistakes(path, &errors);
+		return 1;
+	}
+	if (r == 0 && (r = where_read_token(&where, &config)) != 0)
+		path = config.hub.token_file;
+	where_free(&where);
+	if (r != 0)
+		fprintf(stderr, SLICE_FMT ": %s\n", SLICE_ARG(path), strerror(-r));
+	return r != 0;
+}
+
+static int
+load_settings(struct config_source source, struct arena **ret_memory, struct config *ret)
+{
+	CLEANUP(arena_freep) struct arena *a = NULL;
+	struct settings_errors errors = { 0 };
+	struct slice path = SLICE("ponte.yaml");
+	int r = arena_new(SETTINGS_MEMORY, &a);
+	if (r == 0)
+		r = config_load(source, a, ret, &path, &errors);
+	for (size_t i = 0; r > 0 && i < errors.count && i < SETTINGS_ERRORS_MAX; i++)
+		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", path), LOG_INT("line", errors.item[i].line),
+		    LOG_INT("column", errors.item[i].column), LOG_STR("mistake", errors.item[i].text));
+	if (r < 0)
+		log_event(LOG_ERROR, "settings-unread", LOG_TEXT("path", path), LOG_STR("why", strerror(-r)));
+	if (r != 0)
+		return r > 0 ? -EINVAL : r;
+	*ret_memory = a;
+	a = NULL;
+	return 0;
+}
+
+static void
+apply_limits(struct courier *c)
+{
+	const struct config *set = &c->config;
+	uint64_t half = set->delivery.total / 2;
+	log_setup("courier", (enum log_level)config_log_level(set));
+	c->dests.rules = (struct breaker_rules){ .failures = (unsigned)set->delivery.breaker_failures,
+		.first_wait_ms = set->delivery.breaker_wait };
+	c->dests.total = (unsigned)set->delivery.total;
+	c->dests.per_dest = (unsigned)set->delivery.concurrency;
+	/* One host that hangs leaves half of the slots to all others. */
+	c->dests.per_host = (unsigned)(half > set->delivery.concurrency ? half : set->delivery.concurrency);
+}
+
+static int
+client_from(const struct config *set, struct client **ret)
+{
+	return client_new(&(struct client_options){
+		.allow_private = set->delivery.allow_private.items,
+		.allow_privates = set->delivery.allow_private.count,
+		.ca_file = set->delivery.ca_file.ptr,
+		.user_agent = "ponte/" PACKAGE_VERSION,
+		.max_total = (unsigned)set->delivery.total * 2,
+	}, ret);
+}
+
+void
+setup_client(struct courier *c)
+{
+	struct client *fresh;
+	int r = client_from(&c->config, &fresh);
+	c->client_stale = false;
+	if (r != 0) {
+		log_event(LOG_ERROR, "client-kept", LOG_STR("reason", "delivery.ca_file or allow_private cannot be used"),
+		    LOG_STR("why", strerror(-r)));
+		return;
+	}
+	client_free(c->client);
+	c->client = fresh;
+}
+
+static bool
+same_client(const struct config *a, const struct config *b)
+{
+	const struct settings_list *la = &a->delivery.allow_private, *lb = &b->delivery.allow_private;
+	const struct slice *x = la->items, *y = lb->items;
+	bool same = la->count == lb->count && slice_eq(a->delivery.ca_file, b->delivery.ca_file);
+	for (size_t i = 0; same && i < la->count; i++)
+		same = slice_eq(x[i], y[i]);
+	return same;
+}
+
+void
+setup_reload(struct courier *c, int64_t now_ms)
+{
+	struct arena *memory;
+	struct config fresh;
+	daemon_reloading();
+	int r = load_settings(c->source, &memory, &fresh);
+	if (r == 0 && (r = where_read_token(&c->where, &fresh)) != 0) {
+		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", fresh.hub.token_file), LOG_STR("why", strerror(-r)));
+		arena_free(memory);
+	}
+	if (r == 0) {
+		if (!same_client(&c->config, &fresh))
+			c->client_stale = true;
+		arena_free(c->settings);
+		c->settings = memory;
+		c->config = fresh;
+		apply_limits(c);
+		claims_soon(c, now_ms);
+		log_event(LOG_NOTICE, "reloaded");
+	}
+	daemon_ready();
+}
+
+static int
+complain(const char *event, struct slice path, int r)
+{
+	if (r != 0)
+		log_event(LOG_ERROR, event, LOG_TEXT("path", path), LOG_STR("why", strerror(-r)));
+	return r;
+}
+
+int
+setup_all(struct courier *c)
+{
+	const struct config *set = &c->config;
+	int r = crypt_init();
+	if (r == 0)
+		r = load_settings(c->source, &c->settings, &c->config);
+	if (r != 0)
+		return r;
+	apply_limits(c);
+	if ((r = complain("token-unread", set->hub.token_file, where_read_token(&c->where, set))) ||
+	    (r = complain("key-unread", set->keys.dir, secret_key_load(set->keys.dir.ptr, "outgoing.key", &c->key))) ||
+	    (r = complain("scoreboard-unread", set->listen.scoreboard, scoreboard_open(set->listen.scoreboard.ptr, &c->board))) ||
+	    (r = complain("client-refused", set->delivery.ca_file, client_from(set, &c->client))))
+		return r;
+	c->listen_fd = daemon_inherited("courier");
+	if (c->listen_fd < 0 &&
+	    (r = complain("cannot-listen", set->listen.courier, net_listen(set->listen.courier.ptr, SOCKET_MODE, &c->listen_fd))))
+		return r;
+	c->crashed = atomic_load(&c->board->courier.delivery);
+	scoreboard_take(&c->board->courier);
+	keeper_link_init(&c->link, set->listen.keeper.ptr);
+	return 0;
+}
+
+void
+setup_undo(struct courier *c)
+{
+	keeper_link_close(&c->link);
+	jobs_free(c);
+	dests_free(&c->dests);
+	client_free(c->client);
+	where_free(&c->where);
+	close_fd(&c->listen_fd);
+	if (c->board)
+		scoreboard_close(c->board);
+	crypt_wipe(&c->key, sizeof(c->key));
+	arena_free(c->settings);
+}

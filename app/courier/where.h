@@ -1,0 +1,42 @@
+/* where: tenants as the keeper last told them, and where a delivery goes. */
+#ifndef PONTE_COURIER_WHERE_H
+#define PONTE_COURIER_WHERE_H
+
+#include "app/courier/destination.h"
+#include "lib/arena.h"
+#include "lib/base.h"
+#include "lib/config.h"
+#include "lib/secret.h"
+#include "lib/tenant.h"
+
+struct where_tenant {
+	struct arena *memory;
+	struct tenant tenant;
+};
+struct where {
+	struct where_tenant *item;
+	size_t               n, cap;
+	struct buf           hub_token;     /* of the default hub; plain */
+};
+
+void where_free(struct where *);        /* wipes the token */
+/* Reads hub.token_file anew.  0, -EINVAL (not one line of printable text) or -errno. */
+MUST_CHECK int where_read_token(struct where *, const struct config *);
+
+/* NULL: not known, ask the keeper.  Until the next where_learn() or where_forget(). */
+const struct tenant *where_tenant(const struct where *, struct slice name);
+MUST_CHECK int where_learn(struct where *, struct slice record);    /* 0, -ENOMEM, -EPROTO */
+void where_forget(struct where *);      /* all of them: the generation moved */
+
+enum where_outcome {
+	WHERE_E_GONE = 1,   /* what it was for is not configured any more: dead */
+	WHERE_E_WAIT,       /* not configured, or cannot be opened: wait a while */
+	WHERE_E_STOP,       /* wait until the credentials change */
+};
+/* URL and plain token (in the arena: wipe it) for a delivery.  0, an outcome
+ * with a static *reterr_why, or -ENOMEM. */
+MUST_CHECK int where_to(const struct where *, const struct config *, const struct secret_key *,
+    const struct tenant *, const struct delivery *, struct arena *,
+    struct slice *ret_url, struct slice *ret_token, const char **reterr_why);
+
+#endif

@@ -1,0 +1,203 @@
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/keeper/keeper.h"
+#include "lib/clock.h"
+#include "lib/daemon.h"
+#include "lib/log.h"
+
+#define EVENTS_AT_ONCE  256
+#define PRUNE_EVERY_MS  60000           /* when there was nothing to prune */
+#define PRUNE_LATE_MS   60000           /* it has waited so long for an idle moment */
+#define PRUNE_SLICE_MS  5
+#define PRUNE_ROWS      64              /* looked at between two looks at the clock */
+#define LOW_DISK_MS     1000
+#define GOODBYE_MS      1000
+
+void
+keeper_tick_clock(struct keeper *k)
+{
+	k->now_ms = clock_mono_ms();
+	k->now_us = k->start_wall_us + (k->now_ms - k->start_ms) * 1000;
+}
+
+/* ---- what comes ---- */
+
+static void
+take_signals(struct keeper *k)
+{
+	struct signalfd_siginfo s;
+	while (read(k->signal_fd, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
+		if (s.ssi_signo == SIGHUP) {
+			setup_reload(k);
+			continue;
+		}
+		if (!k->stopping)
+			daemon_stopping();
+		k->stopping = true;
+	}
+}
+
+static void
+take_event(struct keeper *k, const struct epoll_event *e)
+{
+	struct watch *w = e->data.ptr;
+	switch (w->type) {
+	case WATCH_SIGNAL:
+		take_signals(k);
+		return;
+	case WATCH_LISTEN:
+		peer_accept(k);
+		return;
+	case WATCH_RECOUNT:
+		recount_ready(k);
+		return;
+	case WATCH_PEER:
+		peer_ready(k, (struct peer *)w, e->events);
+		return;
+	}
+}
+
+/* Frames that the last batch had no room for. */
+static void
+take_waiting(struct keeper *k)
+{
+	for (struct peer *p = k->peers; p && !batch_full(k); p = p->next)
+		if (p->whole && !p->dead)
+			peer_ready(k, p, 0);
+}
+
+/* ---- what the clock brings ---- */
+
+/* The courier of before the start did not come back: its claims are free. */
+static void
+end_waiting_for_claims(struct keeper *k)
+{
+	if (!k->claims_open || k->now_ms - k->start_ms < KEEPER_CLAIMS_MS)
+		return;
+	k->claims_open = false;
+	k->release_due = true;
+}
+
+/* Returns true when there is more to do. */
+static bool
+prune(struct keeper *k)
+{
+	bool more = false;
+	int64_t until = clock_mono_ms() + PRUNE_SLICE_MS;
+	k->slice_ms = k->now_ms + 1000;
+	do {
+		int r = store_prune(k->store, k->now_us - k->config.store.retention.keys * 1000,
+		    k->now_us - k->config.store.retention.bodies * 1000, PRUNE_ROWS, &more);
+		if (r == -EIO)
+			keeper_die(k, "pruning");
+		if (r < 0) {
+			log_event(LOG_ERROR, "prune-failed", LOG_STR("why", store_error(k->store)));
+			more = false;
+		}
+	} while (more && clock_mono_ms() < until);
+	batch_end(k);
+	if (!more)
+		k->prune_ms = k->now_ms + PRUNE_EVERY_MS;
+	return more;
+}
+
+static void
+say_alive(struct keeper *k)
+{
+	int64_t every = daemon_watchdog_ms();
+	if (every == 0 || k->now_ms < k->alive_ms)
+		return;
+	daemon_alive();
+	k->alive_ms = k->now_ms + every;
+}
+
+static int
+nearest(int64_t now, int64_t then, int so_far)
+{
+	int64_t wait = then > now ? then - now : 0;
+	return so_far < 0 || wait < so_far ? (int)(wait > 60000 ? 60000 : wait) : so_far;
+}
+
+static int
+timeout_ms(const struct keeper *k)
+{
+	int wait = nearest(k->now_ms, k->prune_ms, -1);
+	if (daemon_watchdog_ms())
+		wait = nearest(k->now_ms, k->alive_ms, wait);
+	if (k->claims_open)
+		wait = nearest(k->now_ms, k->start_ms + KEEPER_CLAIMS_MS, wait);
+	if (k->disk.low)
+		wait = nearest(k->now_ms, k->now_ms + LOW_DISK_MS, wait);
+	return wait;
+}
+
+/* ---- the loop ---- */
+
+/* One round: everything that is there, one commit, all answers.  Returns true
+ * when something was left for the next. */
+static bool
+round_of(struct keeper *k, int wait_ms, int *ret_error)
+{
+	struct epoll_event e[EVENTS_AT_ONCE];
+	int n = epoll_wait(k->epoll_fd, e, EVENTS_AT_ONCE, wait_ms);
+	if (n < 0 && errno != EINTR)
+		*ret_error = -errno;
+	keeper_tick_clock(k);
+	take_waiting(k);
+	for (int i = 0; i < n; i++)
+		take_event(k, &e[i]);
+	end_waiting_for_claims(k);
+	if (k->release_due)
+		courier_release(k);
+	batch_end(k);
+	peer_bury(k);
+	peer_unstall(k);
+	if (k->disk.low)
+		disk_low(k);
+	say_alive(k);
+	bool left = k->release_due;                  /* a courier that broke off while it was answered */
+	for (const struct peer *p = k->peers; p && !left; p = p->next)
+		left = p->whole;
+	if (left || k->stopping || k->now_ms < k->prune_ms)
+		return left;
+	/* In idle moments; where there are none, a slice a second. */
+	if (n == 0 || (k->now_ms > k->prune_ms + PRUNE_LATE_MS && k->now_ms >= k->slice_ms))
+		return prune(k);
+	return false;
+}
+
+/* Answers that are ready still leave, for a moment. */
+static void
+say_goodbye(struct keeper *k)
+{
+	int64_t until = clock_mono_ms() + GOODBYE_MS;
+	int error = 0;
+	for (;;) {
+		bool waiting = false;
+		for (const struct peer *p = k->peers; p; p = p->next)
+			waiting |= p->whole || p->out.len > 0;
+		if (!waiting || error < 0 || clock_mono_ms() >= until)
+			return;
+		(void)round_of(k, 50, &error);
+	}
+}
+
+int
+loop_run(struct keeper *k)
+{
+	bool left = false;
+	int error = 0;
+	daemon_ready();
+	while (!k->stopping && error == 0)
+		left = round_of(k, left ? 0 : timeout_ms(k), &error);
+	epoll_ctl(k->epoll_fd, EPOLL_CTL_DEL, k->listen_fd, NULL);
+	say_goodbye(k);
+	k->courier = NULL;                      /* its claims stay; it will name them to the next keeper */
+	if (store_checkpoint(k->store, true) < 0)
+		keeper_die(k, "moving the log into the file");
+	return error;
+}

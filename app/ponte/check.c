@@ -1,0 +1,259 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "app/ponte/ponte.h"
+#include "lib/clock.h"
+#include "lib/crypt.h"
+#include "lib/secret.h"
+#include "lib/tenant.h"
+
+#define RECOUNT_MS  INT64_C(600000)     /* every row of a large store is read */
+#define ASK_MS      2000
+
+struct findings {
+	unsigned wrong;                 /* it will not work */
+	unsigned notes;
+};
+
+static void finding(struct findings *, bool wrong, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void
+finding(struct findings *f, bool wrong, const char *fmt, ...)
+{
+	va_list ap;
+	if (wrong)
+		f->wrong++;
+	else
+		f->notes++;
+	fputs(wrong ? "wrong: " : "note:  ", stdout);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	fputc('\n', stdout);
+}
+
+/* ---- settings, keys, files ---- */
+
+static void
+check_key(const struct cli *cli, struct findings *f, const char *name, struct secret_key *ret, bool *ret_have)
+{
+	const char *dir = cli->config.keys.dir.ptr;
+	int r = secret_key_load(dir, name, ret);
+	*ret_have = r == 0;
+	switch (r) {
+	case 0:
+		return;
+	case -ENOENT:
+		finding(f, true, "there is no %s in %s; make it with: ponte key new", name, dir);
+		return;
+	case -EPERM:
+		finding(f, true, "%s/%s can be read by others; set its mode to 0400", dir, name);
+		return;
+	case -EINVAL:
+		finding(f, true, "%s/%s is not a key file (64 hex digits)", dir, name);
+		return;
+	case -EACCES:
+		finding(f, false, "%s/%s belongs to another user; it was not looked at", dir, name);
+		return;
+	default:
+		finding(f, true, "cannot read %s/%s: %s", dir, name, strerror(-r));
+	}
+}
+
+static void
+check_token(const struct cli *cli, struct findings *f)
+{
+	struct slice path = cli->config.hub.token_file;
+	CLEANUP(free_charp) char *text = NULL;
+	size_t len;
+	if (path.len == 0)
+		return;
+	int r = file_read_private(path.ptr, 64 * KIB, &text, &len);
+	if (r == 0 && len == 0)
+		finding(f, true, "hub.token_file %s is empty", path.ptr);
+	else if (r == -EPERM)
+		finding(f, true, "hub.token_file %s can be read by others; set its mode to 0400", path.ptr);
+	else if (r < 0)
+		finding(f, true, "hub.token_file %s cannot be read: %s", path.ptr, strerror(-r));
+	if (text)
+		crypt_wipe(text, len);
+}
+
+static void
+check_store_file(const struct cli *cli, struct findings *f)
+{
+	struct stat st;
+	struct statvfs fs;
+	const char *path = cli->config.store.path.ptr;
+	if (stat(path, &st) < 0) {
+		finding(f, errno != ENOENT, "the store %s: %s", path,
+		    errno == ENOENT ? "not made yet; the keeper makes it" : strerror(errno));
+		return;
+	}
+	if (!S_ISREG(st.st_mode))
+		finding(f, true, "the store %s is not a file", path);
+	if (st.st_mode & 077)
+		finding(f, true, "the store %s can be opened by others; set its mode to 0600", path);
+	if (statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < cli->config.store.min_free)
+		finding(f, true, "low disk: %" PRIu64 " bytes free at %s, store.min_free is %" PRIu64 "; intake is refused",
+		    (uint64_t)fs.f_bavail * fs.f_frsize, path, cli->config.store.min_free);
+}
+
+/* ---- tenants ---- */
+
+static void
+check_tenant(const struct cli *cli, struct findings *f, const struct tenant *t)
+{
+	if (t->hub_url.len == 0 && cli->config.hub.url.len == 0)
+		finding(f, true, "tenant " SLICE_FMT " has no hub: set hub.url in ponte.yaml, or its own", SLICE_ARG(t->name));
+	if (t->senders == 0)
+		finding(f, false, "tenant " SLICE_FMT " has no sender: nothing can come in for it", SLICE_ARG(t->name));
+	for (size_t i = 0; i < t->installations; i++)
+		if (t->installation[i].bot_token.len == 0)
+			finding(f, true, "tenant " SLICE_FMT ", installation " SLICE_FMT ": no bot token; no reply can be posted",
+			    SLICE_ARG(t->name), SLICE_ARG(t->installation[i].id));
+	for (size_t i = 0; i < t->senders; i++)
+		if (t->sender[i].unsigned_by != TENANT_PROOF_NONE)
+			finding(f, false, "tenant " SLICE_FMT ", sender " SLICE_FMT ": unsigned requests are let in",
+			    SLICE_ARG(t->name), SLICE_ARG(t->sender[i].label));
+}
+
+static int
+list_page(struct cli *cli, struct slice after, struct wire_frame *ret)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	struct wire_writer w;
+	wire_begin(&w, &out, P_TENANT_LIST, net_caller_next(&cli->keeper));
+	if (after.len)
+		wire_put(&w, T_AFTER, after);
+	if (wire_end(&w) != 0)
+		return -ENOMEM;
+	return net_call(&cli->keeper, buf_view(&out), clock_mono_ms() + ASK_MS, ret);
+}
+
+static void
+check_tenants(struct cli *cli, struct findings *f)
+{
+	struct slice last = { 0 };
+	size_t count = 0;
+	bool more = true;
+	while (more) {
+		struct wire_frame answer;
+		struct wire_field field;
+		struct tenant t;
+		size_t before = count;
+		int r = list_page(cli, last, &answer);
+		if (r < 0 || answer.kind != P_TENANT_FOUND) {
+			finding(f, false, "the keeper at %s does not answer (%s); its tenants were not looked at", cli->keeper.path,
+			    r < 0 ? strerror(-r) : "it refused");
+			return;
+		}
+		for (struct wire_reader w = { .rest = answer.payload }; wire_next(&w, &field);) {
+			if (field.tag != T_TENANT)
+				continue;
+			struct slice record = arena_copy(cli->arena, field.value);
+			count++;
+			if (tenant_decode(record, cli->arena, &t) < 0) {
+				finding(f, true, "the record of a tenant cannot be read; import it again");
+				return;
+			}
+			check_tenant(cli, f, &t);
+			last = t.name;
+		}
+		more = count > before && wire_u64(answer.payload, T_MORE, 0) != 0;
+	}
+	if (count == 0)
+		finding(f, false, "no tenants; add some with: ponte tenant import FILE.yaml");
+}
+
+static int
+check_files(struct cli *cli)
+{
+	struct findings f = { 0 };
+	struct secret_key intake, outgoing;
+	bool have_intake, have_outgoing;
+	if (cli_keeper(cli) != EXIT_DONE)
+		return EXIT_FAILED;
+	check_key(cli, &f, "intake.key", &intake, &have_intake);
+	check_key(cli, &f, "outgoing.key", &outgoing, &have_outgoing);
+	if (have_intake && have_outgoing &&
+	    crypt_equal(slice_from(intake.byte, sizeof(intake.byte)), slice_from(outgoing.byte, sizeof(outgoing.byte))))
+		finding(&f, true, "intake.key and outgoing.key are the same; make them anew with: ponte key new");
+	crypt_wipe(&intake, sizeof(intake));
+	crypt_wipe(&outgoing, sizeof(outgoing));
+	check_token(cli, &f);
+	check_store_file(cli, &f);
+	check_tenants(cli, &f);
+	if (f.wrong)
+		return cli_fail("%u thing%s wrong", f.wrong, f.wrong == 1 ? " is" : "s are");
+	printf("ok: " SLICE_FMT "\n", SLICE_ARG(cli->config_path));
+	return EXIT_DONE;
+}
+
+/* ---- the store ---- */
+
+static void
+print_difference(struct slice row, bool json)
+{
+	struct slice tenant = wire_text(row, T_NAME), book = wire_text(row, T_BOOK), state = wire_text(row, T_STATE);
+	int64_t said = wire_i64(row, T_COUNT, 0), counted = wire_i64(row, T_RECOUNT, 0);
+	if (json)
+		printf("{\"tenant\":\"" SLICE_FMT "\",\"book\":\"" SLICE_FMT "\",\"state\":\"" SLICE_FMT "\",\"count\":%" PRId64
+		    ",\"recount\":%" PRId64 "}\n", SLICE_ARG(tenant), SLICE_ARG(book), SLICE_ARG(state), said, counted);
+	else
+		printf("tenant " SLICE_FMT ", book " SLICE_FMT ", " SLICE_FMT ": the book says %" PRId64 ", the rows say %" PRId64 "\n",
+		    SLICE_ARG(tenant), SLICE_ARG(book), SLICE_ARG(state), said, counted);
+}
+
+static int
+check_books(struct cli *cli, bool json)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	struct wire_frame answer;
+	struct wire_field field;
+	struct wire_writer w;
+	unsigned differences = 0;
+	if (cli_keeper(cli) != EXIT_DONE)
+		return EXIT_FAILED;
+	wire_begin(&w, &out, P_CHECK, net_caller_next(&cli->keeper));
+	if (wire_end(&w) != 0)
+		return cli_fail("out of memory");
+	int r = net_call(&cli->keeper, buf_view(&out), clock_mono_ms() + RECOUNT_MS, &answer);
+	if (r < 0)
+		return cli_fail("no answer from the keeper at %s: %s; is it running?", cli->keeper.path, strerror(-r));
+	struct slice file = wire_text(answer.payload, T_REASON);
+	if (answer.kind == P_ERROR)
+		return cli_fail(SLICE_FMT, SLICE_ARG(file));
+	for (struct wire_reader rest = { .rest = answer.payload }; wire_next(&rest, &field);)
+		if (field.tag == T_ROW) {
+			print_difference(field.value, json);
+			differences++;
+		}
+	if (!slice_eq(file, SLICE("ok")))
+		return cli_fail("the store's file: " SLICE_FMT, SLICE_ARG(file));
+	if (differences)
+		return cli_fail("%u difference%s between books and rows", differences, differences == 1 ? "" : "s");
+	if (!json)
+		puts("ok: books and rows agree, the file is whole");
+	return EXIT_DONE;
+}
+
+int
+cmd_check(struct cli *cli, int argc, char **argv)
+{
+	bool store = false, json = cli->json;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--store") == 0)
+			store = true;
+		else if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else
+			return cli_usage("check", "check takes no '%s'", argv[i]);
+	}
+	return store ? check_books(cli, json) : check_files(cli);
+}

@@ -1,0 +1,14 @@
+/* tenant: how a tenant is shown.  A secret is "set" or "none", never more. */
+#ifndef PONTE_APP_PONTE_TENANT_H
+#define PONTE_APP_PONTE_TENANT_H
+
+#include "lib/tenant.h"
+
+/* Each writes to standard output; 0 or -ENOMEM. */
+typedef int tenant_print(const struct tenant *);
+
+int tenant_print_line(const struct tenant *);   /* one line, for a list */
+int tenant_print_all(const struct tenant *);    /* everything, in the form of the import file */
+int tenant_print_json(const struct tenant *);   /* everything, one JSON object on one line */
+
+#endif

@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/ponte/tenant.h"
+#include "lib/json.h"
+
+static const char *const kinds[] = { "account", "inbox", "bot" };               /* enum tenant_kind */
+static const char *const proofs[] = { "none", "path secret", "basic", "addresses" };    /* enum tenant_proof */
+
+static const char *
+set_or_none(struct slice secret)
+{
+	return secret.len > 0 ? "set" : "none";
+}
+
+/* ---- for people ---- */
+
+int
+tenant_print_line(const struct tenant *t)
+{
+	printf("%-24.*s", (int)t->name.len, t->name.ptr);
+	printf("  hub %s", t->hub_url.len > 0 ? "own" : "default");
+	for (size_t i = 0; i < t->installations; i++) {
+		const struct tenant_installation *in = &t->installation[i];
+		printf("  " SLICE_FMT " " SLICE_FMT " accounts", SLICE_ARG(in->id), SLICE_ARG(in->url));
+		for (size_t k = 0; k < in->accounts; k++)
+			printf("%s%" PRId64, k == 0 ? " " : ",", in->account[k].id);
+	}
+	printf("  senders");
+	for (size_t i = 0; i < t->senders; i++)
+		printf("%s" SLICE_FMT "%s", i == 0 ? " " : ",", SLICE_ARG(t->sender[i].label),
+		    t->sender[i].unsigned_by != TENANT_PROOF_NONE ? "(unsigned)" : "");
+	printf("%s\n", t->senders == 0 ? " none" : "");
+	return 0;
+}
+
+static void
+print_text(int indent, const char *name, struct slice text)
+{
+	if (text.len > 0)
+		printf("%*s%s: " SLICE_FMT "\n", indent, "", name, SLICE_ARG(text));
+}
+
+static void
+print_installation(const struct tenant_installation *in)
+{
+	printf("  - id: " SLICE_FMT "\n    url: " SLICE_FMT "\n", SLICE_ARG(in->id), SLICE_ARG(in->url));
+	if (in->bot_id > 0)
+		printf("    bot_id: %" PRId64 "\n", in->bot_id);
+	printf("    bot_token: %s\n    user_token: %s\n    accounts:\n", set_or_none(in->bot_token),
+	    set_or_none(in->user_token));
+	for (size_t i = 0; i < in->accounts; i++) {
+		printf("      - id: %" PRId64 "\n", in->account[i].id);
+		print_text(8, "domain", in->account[i].domain);
+	}
+	if (in->inboxes > 0)
+		printf("    inboxes:\n");
+	for (size_t i = 0; i < in->inboxes; i++) {
+		printf("      - id: %" PRId64 "\n        account: %" PRId64 "\n", in->inbox[i].id,
+		    in->inbox[i].account);
+		print_text(8, "channel", in->inbox[i].channel);
+		print_text(8, "crew", in->inbox[i].crew);
+	}
+}
+
+static void
+print_sender(const struct tenant_sender *s)
+{
+	printf("  - label: " SLICE_FMT "\n    kind: %s\n    installation: " SLICE_FMT "\n    account: %" PRId64 "\n",
+	    SLICE_ARG(s->label), kinds[s->kind], SLICE_ARG(s->installation), s->account);
+	if (s->inbox > 0)
+		printf("    inbox: %" PRId64 "\n", s->inbox);
+	printf("    secret: %s\n    next_secret: %s\n    unsigned: %s\n", set_or_none(s->secret),
+	    set_or_none(s->next_secret), proofs[s->unsigned_by]);
+	for (size_t i = 0; i < s->addresses; i++)
+		printf("      - " SLICE_FMT "\n", SLICE_ARG(s->address[i]));
+}
+
+int
+tenant_print_all(const struct tenant *t)
+{
+	print_text(0, "name", t->name);
+	print_text(0, "domain", t->domain);
+	printf("answer_open: %s\ntranscripts: %s\n", t->answer_open ? "true" : "false",
+	    t->transcripts ? "true" : "false");
+	printf("hub: " SLICE_FMT "\n", SLICE_ARG(t->hub_url.len > 0 ? t->hub_url : SLICE("default")));
+	if (t->hub_url.len > 0)
+		printf("hub_token: %s\n", set_or_none(t->hub_token));
+	printf("installations:%s\n", t->installations == 0 ? " none" : "");
+	for (size_t i = 0; i < t->installations; i++)
+		print_installation(&t->installation[i]);
+	printf("senders:%s\n", t->senders == 0 ? " none" : "");
+	for (size_t i = 0; i < t->senders; i++)
+		print_sender(&t->sender[i]);
+	return 0;
+}
+
+/* ---- for programs ---- */
+
+/* A new array or object under that name; NULL when out of memory. */
+static struct json *
+add_under(struct json *parent, const char *name, struct json *child)
+{
+	return child && json_set(parent, name, child) == 0 ? child : NULL;
+}
+
+static struct json *
+add_object(struct json *array)
+{
+	struct json *object = json_new_object();
+	return object && json_add(array, object) == 0 ? object : NULL;
+}
+
+static int
+set_text_if(struct json *o, const char *name, struct slice text)
+{
+	return text.len > 0 ? json_set_text(o, name, text) : json_set_null(o, name);
+}
+
+static int
+set_id_if(struct json *o, const char *name, int64_t id)
+{
+	return id > 0 ? json_set_int(o, name, id) : json_set_null(o, name);
+}
+
+static int
+set_secret(struct json *o, const char *name, struct slice secret)
+{
+	return json_set_text(o, name, slice_of(set_or_none(secret)));
+}
+
+static int
+fill_installation(const struct tenant_installation *in, struct json *o)
+{
+	if (json_set_text(o, "id", in->id) != 0 || json_set_text(o, "url", in->url) != 0 ||
+	    set_id_if(o, "bot_id", in->bot_id) != 0 || set_secret(o, "bot_token", in->bot_token) != 0 ||
+	    set_secret(o, "user_token", in->user_token) != 0)
+		return -ENOMEM;
+	struct json *accounts = add_under(o, "accounts", json_new_array());
+	struct json *inboxes = add_under(o, "inboxes", json_new_array());
+	if (!accounts || !inboxes)
+		return -ENOMEM;
+	for (size_t i = 0; i < in->accounts; i++) {
+		struct json *a = add_object(accounts);
+		if (!a || json_set_int(a, "id", in->account[i].id) != 0 ||
+		    set_text_if(a, "domain", in->account[i].domain) != 0)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < in->inboxes; i++) {
+		struct json *b = add_object(inboxes);
+		if (!b || json_set_int(b, "id", in->inbox[i].id) != 0 ||
+		    json_set_int(b, "account", in->inbox[i].account) != 0 ||
+		    set_text_if(b, "channel", in->inbox[i].channel) != 0 ||
+		    set_text_if(b, "crew", in->inbox[i].crew) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+fill_sender(const struct tenant_sender *s, struct json *o)
+{
+	if (json_set_text(o, "label", s->label) != 0 ||
+	    json_set_text(o, "kind", slice_of(kinds[s->kind])) != 0 ||
+	    json_set_text(o, "installation", s->installation) != 0 ||
+	    json_set_int(o, "account", s->account) != 0 || set_id_if(o, "inbox", s->inbox) != 0 ||
+	    set_secret(o, "secret", s->secret) != 0 || set_secret(o, "next_secret", s->next_secret) != 0 ||
+	    json_set_text(o, "unsigned", slice_of(proofs[s->unsigned_by])) != 0)
+		return -ENOMEM;
+	struct json *addresses = add_under(o, "addresses", json_new_array());
+	if (!addresses)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->addresses; i++)
+		if (json_add_text(addresses, s->address[i]) != 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int
+fill_tenant(const struct tenant *t, struct json *o)
+{
+	if (json_set_text(o, "name", t->name) != 0 || set_text_if(o, "domain", t->domain) != 0 ||
+	    json_set_bool(o, "answer_open", t->answer_open) != 0 ||
+	    json_set_bool(o, "transcripts", t->transcripts) != 0)
+		return -ENOMEM;
+	struct json *hub = add_under(o, "hub", json_new_object());
+	struct json *installations = add_under(o, "installations", json_new_array());
+	struct json *senders = add_under(o, "senders", json_new_array());
+	if (!hub || !installations || !senders || set_text_if(hub, "url", t->hub_url) != 0 ||
+	    set_secret(hub, "token", t->hub_token) != 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->installations; i++) {
+		struct json *in = add_object(installations);
+		if (!in || fill_installation(&t->installation[i], in) != 0)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < t->senders; i++) {
+		struct json *s = add_object(senders);
+		if (!s || fill_sender(&t->sender[i], s) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int
+tenant_print_json(const struct tenant *t)
+{
+	CLEANUP(json_freep) struct json *o = json_new_object();
+	CLEANUP(buf_free) struct buf out = { 0 };
+
+	if (!o || fill_tenant(t, o) != 0 || json_print(o, &out) != 0)
+		return -ENOMEM;
+	fwrite(buf_view(&out).ptr, 1, buf_view(&out).len, stdout);
+	putchar('\n');
+	return 0;
+}

@@ -1,0 +1,94 @@
+#include <inttypes.h>
+
+#include "app/worker/request.h"
+#include "lib/json.h"
+
+static const struct { enum http_status status; const char *code; } refusals[] = {
+	[REQUEST_R_NONE] = { HTTP_INTERNAL_SERVER_ERROR, "" },
+#define X(name, status, counter) [REQUEST_R_##name] = { HTTP_##status, #name },
+	REQUEST_REFUSALS(X)
+#undef X
+};
+
+void
+answer_begin(struct request *r, enum http_status status)
+{
+	r->answer.status = status;
+	r->answer.broken = false;
+	buf_clear(&r->answer.text);
+}
+
+static void
+member(struct request *r, const char *key)
+{
+	if (buf_printf(&r->answer.text, "%c\"%s\":", r->answer.text.len ? ',' : '{', key) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_text(struct request *r, const char *key, struct slice value)
+{
+	member(r, key);
+	if (json_quote(value, &r->answer.text) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_int(struct request *r, const char *key, int64_t value)
+{
+	member(r, key);
+	if (buf_printf(&r->answer.text, "%" PRId64, value) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_null(struct request *r, const char *key)
+{
+	member(r, key);
+	if (buf_append_slice(&r->answer.text, SLICE("null")) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_float(struct request *r, const char *key, int64_t us)
+{
+	member(r, key);
+	if (buf_printf(&r->answer.text, "%" PRId64 ".%06" PRId64, us / 1000000, us % 1000000) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_end(struct request *r)
+{
+	if (buf_append_slice(&r->answer.text, r->answer.text.len ? SLICE("}") : SLICE("{}")) < 0)
+		r->answer.broken = true;
+	if (r->answer.broken)                   /* serve.c has a fixed text for it */
+		r->answer.status = HTTP_INTERNAL_SERVER_ERROR;
+}
+
+void
+answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
+{
+	struct slice code = slice_of(answer_code(why));
+
+	/* An overflowed arena gives an empty text: the code still stands. */
+	r->refusal = why;
+	r->reason = reason.len ? reason : code;
+	answer_begin(r, refusals[why].status);
+	if (request_is_webhook(r)) {
+		answer_text(r, "status", SLICE("refused"));
+		answer_text(r, "code", code);
+		answer_text(r, "reason", r->reason);
+	} else {
+		answer_text(r, "detail", r->reason);
+		answer_text(r, "code", code);
+	}
+	answer_text(r, "request_id", slice_of(r->id));
+	answer_end(r);
+}
+
+const char *
+answer_code(enum request_refusal why)
+{
+	return refusals[why].code;
+}

@@ -1,0 +1,25 @@
+/* routes: the table of every URL that the workers answer. */
+#ifndef PONTE_WORKER_ROUTES_H
+#define PONTE_WORKER_ROUTES_H
+
+#include "lib/buf.h"
+#include "lib/route.h"
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+/* For `ponte-worker --routes`: a table to read, or JSON.  0 or -ENOMEM. */
+MUST_CHECK int routes_print(bool as_json, struct buf *out);
+
+/* The handlers, each in the file of its area.  They answer by answer_*(). */
+void on_root(struct request *);                     /* health.c */
+void on_health(struct request *);
+void on_webhook_root(struct request *);
+void on_webhook_health(struct request *);
+void on_livez(struct request *);
+void on_readyz(struct request *);
+void on_chatwoot_shared(struct request *);          /* chatwoot.c */
+void on_chatwoot_sender(struct request *);
+void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
+
+#endif

@@ -1,0 +1,74 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/worker/setup.h"
+#include "lib/crypt.h"
+
+#define SETTINGS_MEMORY (4 * MIB)
+
+static void
+complain_settings(setup_complain *say, struct arena *a, struct slice path, int r, const struct settings_errors *wrong)
+{
+	if (r < 0) {
+		struct slice line = arena_printf(a, "cannot read the settings %.*s: %s", SLICE_ARG(path), strerror(-r));
+		say(line.len ? line.ptr : "cannot read the settings");
+		return;
+	}
+	for (size_t i = 0; i < wrong->count && i < SETTINGS_ERRORS_MAX; i++) {
+		struct slice line = arena_printf(a, "%.*s:%u:%u: %s", SLICE_ARG(path), wrong->item[i].line,
+		    wrong->item[i].column, wrong->item[i].text);
+		say(line.len ? line.ptr : wrong->item[i].text);
+	}
+}
+
+static int
+load_key(struct setup *s, setup_complain *say)
+{
+	const char *dir = arena_text(s->arena, s->config.keys.dir);
+	int r = dir ? secret_key_load(dir, "intake.key", &s->intake) : -ENOMEM;
+	if (r == 0)
+		return 0;
+
+	const char *why = r == -ENOENT ? "there is none; make it with 'ponte key new'" :
+	    r == -EPERM ? "others may read it; give it mode 0400" :
+	    r == -EINVAL ? "it must hold 64 hex digits" : strerror(-r);
+	struct slice line = arena_printf(s->arena, "cannot use %s/intake.key: %s", dir ? dir : "", why);
+	say(line.len ? line.ptr : "cannot use intake.key");
+	return r;
+}
+
+int
+setup_load(struct config_source source, bool with_key, setup_complain *say, struct setup **ret)
+{
+	struct setup *s = calloc(1, sizeof *s);
+	if (!s || arena_new(SETTINGS_MEMORY, &s->arena) < 0) {
+		free(s);
+		say("no memory for the settings");
+		return -ENOMEM;
+	}
+
+	struct settings_errors wrong = { 0 };
+	struct slice path = { NULL, 0 };
+	int r = config_load(source, s->arena, &s->config, &path, &wrong);
+	if (r != 0)
+		complain_settings(say, s->arena, path, r, &wrong);
+	else if (with_key)
+		r = load_key(s, say);
+	if (r != 0) {
+		setup_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void
+setup_free(struct setup *s)
+{
+	if (!s)
+		return;
+	crypt_wipe(&s->intake, sizeof s->intake);
+	arena_free(s->arena);
+	free(s);
+}

@@ -1,0 +1,15 @@
+/* setup: the settings and the key, read together, so that a reload takes both
+ * or neither. */
+#ifndef PONTE_WORKER_SETUP_H
+#define PONTE_WORKER_SETUP_H
+
+#include "app/worker/worker.h"
+
+/* Where complaints go: lines for a terminal at start, log lines at a reload. */
+typedef void setup_complain(const char *text);
+
+/* 0, SETTINGS_E_WRONG or -errno; what is wrong was said by then. */
+MUST_CHECK int setup_load(struct config_source, bool with_key, setup_complain *, struct setup **ret);
+void setup_free(struct setup *);
+
+#endif

@@ -1,0 +1,30 @@
+#include <errno.h>
+
+#include "app/worker/routes.h"
+#include "app/worker/tenant_cache.h"
+#include "app/worker/worker.h"
+
+int
+worker_init(struct worker *w, const struct setup *setup, struct scoreboard *board, struct scoreboard_slot *slot)
+{
+	*w = (struct worker){
+		.config = &setup->config, .intake = &setup->intake, .table = routes, .rows = routes_count,
+		.board = board, .slot = slot,
+	};
+	net_caller_init(&w->keeper, "");
+	net_caller_init(&w->courier, "");
+	w->keeper.path = arena_text(setup->arena, setup->config.listen.keeper);
+	w->courier.path = arena_text(setup->arena, setup->config.listen.courier);
+	if (!w->keeper.path || !w->courier.path)
+		return -ENOMEM;
+	return tenant_cache_new(&setup->intake, &w->tenants);
+}
+
+void
+worker_free(struct worker *w)
+{
+	tenant_cache_free(w->tenants);
+	net_caller_close(&w->keeper);
+	net_caller_close(&w->courier);
+	buf_free(&w->frame);
+}
