@@ -1,16 +1,34 @@
 /* crashpoint: named places where a test build dies.  ./configure
  * --enable-crash-points defines PONTE_CRASH_POINTS; then
  * PONTE_CRASH_AT=keeper-before-commit:3 in the environment kills the process,
- * as kill -9 does, the third time it comes by that place.  In every other
- * build a crash point is nothing at all. */
+ * as kill -9 does, the third time it comes by that place.  With
+ * PONTE_CRASH_LOG=FILE each kill leaves a byte in that file, and when there are
+ * PONTE_CRASH_TIMES of them (1 unless told) there is no further one.  In every
+ * other build a crash point is nothing at all. */
 #ifndef PONTE_CRASHPOINT_H
 #define PONTE_CRASHPOINT_H
 
 #ifdef PONTE_CRASH_POINTS
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of several processes at one place, one more than asked for may die. */
+static inline bool
+crash_again(void)
+{
+	const char *log = getenv("PONTE_CRASH_LOG"), *times = getenv("PONTE_CRASH_TIMES");
+	struct stat st;
+	if (!log)
+		return true;
+	int fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_size < (times ? strtol(times, NULL, 10) : 1) && write(fd, "x", 1) == 1;
+}
 
 static inline void
 crash_point(const char *name)
@@ -24,7 +42,7 @@ crash_point(const char *name)
 	if (len != strlen(name) || memcmp(at, name, len) != 0)
 		return;
 	unsigned long wanted = colon ? strtoul(colon + 1, NULL, 10) : 1;
-	if (++seen >= wanted)
+	if (++seen >= wanted && crash_again())
 		raise(SIGKILL);
 }
 #define CRASH_POINT(name) crash_point(name)

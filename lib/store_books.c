@@ -220,8 +220,8 @@ check_lanes(struct store *s, char ret_file[static STORE_TEXT])
 	DB_QUERY(q);
 	int r = db_first(s, &q,
 	    "SELECT l.id, l.due_us IS NOT NULL, l.claimed FROM lane l WHERE"
-	    " (l.due_us IS NOT NULL) <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 1 AND d.state < 3)"
-	    " OR l.claimed <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 2 AND d.state < 3)"
+	    " (l.due_us IS NOT NULL) <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 1)"
+	    " OR l.claimed <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 2)"
 	    " LIMIT 1");
 	if (r == 0)
 		snprintf(ret_file, STORE_TEXT, "lane %" PRId64 " says due %s, claimed %s; its deliveries say otherwise",

@@ -162,7 +162,7 @@ pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_
 		r = db_open(w->s, &q, "SELECT " DELIVERY_COLUMNS ","
 		    " (SELECT length(body) FROM event WHERE event.id = delivery.event),"
 		    " (SELECT kind FROM event WHERE event.id = delivery.event)"
-		    " FROM delivery WHERE lane = ? AND state = 1 AND state < 3 ORDER BY order_id, id", DB_I(l->id));
+		    " FROM delivery WHERE lane = ? AND state = 1 ORDER BY order_id, id", DB_I(l->id));
 		while (r == 0 && n < STORE_BATCH_MEMBERS && endings < STORE_BATCH_MEMBERS && (r = db_next(w->s, q)) == 0) {
 			struct delivery d;
 			delivery_read(q, &d);
@@ -232,13 +232,16 @@ take_hub(struct work *w, struct lane *l)
 
 /* ---- Chatwoot's lanes ---- */
 
+/* The one that was tried before, else the oldest. */
 static int
 oldest(struct store *s, const struct lane *l, struct delivery *ret)
 {
+	int r = l->batch ? delivery_load(s, l->batch, ret) : DB_END;
+	if (r < 0 || (r == 0 && ret->lane == l->id && ret->state == DELIVERY_PENDING))
+		return r;
 	DB_QUERY(q);
-	int r = db_first(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
-	    " WHERE lane = ?1 AND state = 1 AND state < 3 ORDER BY (id = ?2) DESC, order_id, id LIMIT 1",
-	    DB_I(l->id), DB_I(l->batch));
+	r = db_first(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
+	    " WHERE lane = ? AND state = 1 ORDER BY order_id, id LIMIT 1", DB_I(l->id));
 	if (r == 0)
 		delivery_read(q, ret);
 	return r;
@@ -318,17 +321,33 @@ full(const struct work *w)
 	return w->batches >= w->ask->max || w->ended >= ENDED_MAX || w->bytes >= STORE_BATCH_BYTES;
 }
 
-/* The next destination behind (tenant, dest) that has something, and its lane
- * that is due first: one step in the index, however long the queue is. */
 static int
-next_lane(struct store *s, int64_t tenant, int64_t dest, struct lane *ret)
+first_lane(struct store *s, struct sqlite3_stmt *q, struct lane *ret)
 {
-	DB_QUERY(q);
-	int r = db_first(s, &q, "SELECT tenant, dest, due_us, id FROM lane WHERE due_us IS NOT NULL AND claimed = 0"
-	    " AND (tenant, dest) > (?, ?) ORDER BY tenant, dest, due_us LIMIT 1", DB_I(tenant), DB_I(dest));
+	int r = db_next(s, q);
 	if (r == 0)
 		*ret = (struct lane){ .tenant = db_int(q, 0), .dest = db_int(q, 1), .due_us = db_int(q, 2), .id = db_int(q, 3) };
 	return r;
+}
+
+#define WAITING_LANE "SELECT tenant, dest, due_us, id FROM lane WHERE due_us IS NOT NULL AND claimed = 0 AND "
+
+/* The next destination behind (tenant, dest) that has something, and its lane
+ * that is due first: a step or two in the index, however long the queue is.
+ * (Comparing both columns at once would read all lanes of the tenant.) */
+static int
+next_lane(struct store *s, int64_t tenant, int64_t dest, struct lane *ret)
+{
+	DB_QUERY(same);
+	int r = db_open(s, &same, WAITING_LANE "tenant = ? AND dest > ? ORDER BY dest, due_us LIMIT 1",
+	    DB_I(tenant), DB_I(dest));
+	if (r == 0)
+		r = first_lane(s, same, ret);
+	if (r != DB_END)
+		return r;
+	DB_QUERY(next);
+	r = db_open(s, &next, WAITING_LANE "tenant > ? ORDER BY tenant, dest, due_us LIMIT 1", DB_I(tenant));
+	return r == 0 ? first_lane(s, next, ret) : r;
 }
 
 /* Once around all destinations, one lane each, from where the last turn ended. */

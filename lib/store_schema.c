@@ -58,7 +58,8 @@ const char *const store_schema[] = {
 	" since_us INTEGER NOT NULL, made_us INTEGER NOT NULL, settled_us INTEGER,"
 	" status INTEGER NOT NULL DEFAULT 0, reason TEXT, payload BLOB);"
 	"CREATE INDEX delivery_event ON delivery (event);"
-	"CREATE INDEX delivery_open ON delivery (lane, state, order_id, id) WHERE state < 3;"
+	"CREATE INDEX delivery_pending ON delivery (lane, order_id) WHERE state = 1;"
+	"CREATE INDEX delivery_claimed ON delivery (lane, order_id) WHERE state = 2;"
 	"CREATE INDEX delivery_trouble ON delivery (state, id) WHERE state > 5;"
 
 	"CREATE TABLE stop ("

@@ -7,7 +7,6 @@
  * cross the limit and make its callers wait for a second flush. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,22 +37,6 @@ db_wrong(struct store *s, int rc)
 	default:
 		return -EBADMSG;
 	}
-}
-
-int
-db_fail(struct store *s, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(s->error, sizeof(s->error), fmt, ap);
-	va_end(ap);
-	return -EBADMSG;
-}
-
-const char *
-store_error(const struct store *s)
-{
-	return s->error;
 }
 
 /* ---- statements ---- */
@@ -135,21 +118,6 @@ db_next(struct store *s, struct sqlite3_stmt *q)
 	if (rc == SQLITE_DONE)
 		return DB_END;
 	return db_wrong(s, rc);
-}
-
-int
-db_first_binds(struct store *s, struct sqlite3_stmt **ret, const char *sql, const struct db_bind *binds)
-{
-	int r = db_open_binds(s, ret, sql, binds);
-	return r < 0 ? r : db_next(s, *ret);
-}
-
-int
-db_run_binds(struct store *s, const char *sql, const struct db_bind *binds)
-{
-	DB_QUERY(q);
-	int r = db_first_binds(s, &q, sql, binds);
-	return r < 0 ? r : 0;
 }
 
 void
@@ -254,12 +222,6 @@ db_leave(struct store *s, int r)
 	return undone < 0 ? undone : r;
 }
 
-bool
-store_writing(const struct store *s)
-{
-	return s->writing;
-}
-
 int
 store_commit(struct store *s)
 {
@@ -295,15 +257,6 @@ store_rollback(struct store *s)
 	/* Nothing can be served from a memory that is not what the disk says. */
 	REQUIRE(books_load(s) == 0);
 	memcpy(s->error, why, sizeof(why));
-}
-
-int
-store_probe(struct store *s, int64_t now_us)
-{
-	int r = db_enter(s);
-	if (r < 0)
-		return r;
-	return db_leave(s, db_run(s, "UPDATE meta SET value = ? WHERE name = 'probe'", DB_I(now_us)));
 }
 
 /* ---- the write-ahead log ---- */
@@ -439,6 +392,16 @@ empty_log(struct store *s)
 }
 
 static int
+open_engine(struct store *s, const char *path, int flags, int64_t *ret_version)
+{
+	int rc = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc != SQLITE_OK)
+		return s->db ? db_wrong(s, rc) : -ENOMEM;
+	sqlite3_busy_timeout(s->db, 1000);      /* somebody's sqlite3 shell */
+	return look(s, ret_version);
+}
+
+static int
 open_steps(struct store *s, const char *path)
 {
 	int64_t version = 0;
@@ -449,11 +412,7 @@ open_steps(struct store *s, const char *path)
 		r = store_file_make(path);
 	if (r != 0)
 		return r;
-	int rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-	if (rc != SQLITE_OK)
-		return s->db ? db_wrong(s, rc) : -ENOMEM;
-	sqlite3_busy_timeout(s->db, 1000);      /* somebody's sqlite3 shell */
-	r = look(s, &version);
+	r = open_engine(s, path, SQLITE_OPEN_READWRITE, &version);
 	if (r == 0)
 		r = set_up(s);
 	if (r == 0 && version < store_schema_version)
@@ -480,34 +439,35 @@ opened(struct store *s, int r, const char *path, struct store **ret, char *reter
 	return r;
 }
 
-int
-store_open(const char *path, uint64_t wal_limit, struct store **ret, char reterr[static STORE_TEXT])
+static struct store *
+new_store(uint64_t wal_limit, char *reterr)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s) {
 		snprintf(reterr, STORE_TEXT, "out of memory");
-		return -ENOMEM;
+		return NULL;
 	}
 	s->lock_fd = -1;
 	s->wal_limit = wal_limit;
-	return opened(s, open_steps(s, path), path, ret, reterr);
+	return s;
+}
+
+int
+store_open(const char *path, uint64_t wal_limit, struct store **ret, char reterr[static STORE_TEXT])
+{
+	struct store *s = new_store(wal_limit, reterr);
+	return s ? opened(s, open_steps(s, path), path, ret, reterr) : -ENOMEM;
 }
 
 int
 store_open_to_read(const char *path, struct store **ret, char reterr[static STORE_TEXT])
 {
-	struct store *s = calloc(1, sizeof(*s));
-	if (!s) {
-		snprintf(reterr, STORE_TEXT, "out of memory");
-		return -ENOMEM;
-	}
-	s->lock_fd = -1;
 	int64_t version = 0;
-	int rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-	int r = rc == SQLITE_OK ? look(s, &version) : s->db ? db_wrong(s, rc) : -ENOMEM;
+	struct store *s = new_store(0, reterr);
+	int r = s ? open_engine(s, path, SQLITE_OPEN_READONLY, &version) : -ENOMEM;
 	if (r == 0 && version != store_schema_version)
 		r = db_fail(s, "its schema is %" PRId64 ", this ponte writes %d", version, store_schema_version);
-	return opened(s, r, path, ret, reterr);
+	return s ? opened(s, r, path, ret, reterr) : r;
 }
 
 void

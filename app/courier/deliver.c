@@ -268,7 +268,8 @@ job_send(struct courier *c, struct job *j, int64_t now_ms)
 }
 
 static int
-build_request(struct courier *c, struct job *j, const struct tenant *t, const char **ret_why, enum settle_verdict *ret_verdict, int64_t *ret_delay)
+build_request(struct courier *c, struct job *j, const struct tenant *t, const char **ret_why,
+    enum settle_verdict *ret_verdict, int64_t *ret_delay)
 {
 	struct errand e = { .delivery = &j->delivery, .tenant = t, .now_us = clock_wall_us() };
 	crypt_random(e.span, sizeof(e.span));
@@ -302,7 +303,8 @@ job_build(struct courier *c, struct job *j, const struct tenant *t, int64_t now_
 	if (r > 0) {
 		never_sent(c, j, verdict, delay, why, now_ms);
 	} else if (r < 0) {
-		log_event(LOG_ERROR, "build-failed", LOG_INT("delivery", j->delivery.key), LOG_STR("why", strerror(-r)));
+		log_event(LOG_ERROR, "build-failed", LOG_INT("delivery", j->delivery.key),
+		    LOG_STR("why", strerror(-r)));
 		deliver_release(c, j, OUR_TROUBLE_MS, now_ms);
 	} else if (j->delivery.dest == DEST_HUB) {
 		job_drop_record(c, j);
@@ -407,7 +409,8 @@ keep_for_later(struct courier *c, struct job *j, int64_t now_ms)
 {
 	if (!j->later) {
 		if (c->jobs.later++ == 0)
-			log_event(LOG_WARN, "settle-later", LOG_STR("reason", "the keeper cannot write now; nothing is claimed meanwhile"));
+			log_event(LOG_WARN, "settle-later",
+			    LOG_STR("reason", "the keeper cannot write now; nothing is claimed meanwhile"));
 		j->later = true;
 	}
 	j->ask_again_ms = now_ms + LATER_MS;
@@ -493,7 +496,8 @@ deliver_ask_again(struct courier *c, int64_t now_ms)
 void
 deliver_forget(struct courier *c, struct job *j, int64_t now_ms)
 {
-	log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key), LOG_INT("sent", j->state == JOB_SENT));
+	log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key),
+	    LOG_BOOL("sent", j->state == JOB_SENT));
 	if (j->state == JOB_SENT)
 		(void)client_cancel(c->client, j, NULL);
 	leave(c, j, BREAKER_NOTHING, now_ms);

@@ -267,6 +267,8 @@ read_frames(struct courier *c, int64_t now_ms)
 			if (l->fd < 0)
 				return 0;       /* what it said made us hang up */
 			buf_consume(&l->in, WIRE_HEADER + f.payload.len);
+			if (l->in.len == 0)
+				buf_clear(&l->in);      /* gives a large batch's memory back */
 		}
 		if (r < 0)
 			return r;

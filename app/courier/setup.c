@@ -141,10 +141,11 @@ setup_reload(struct courier *c, int64_t now_ms)
 }
 
 static int
-complain(const char *event, struct slice path, int r)
+complain(const char *what, struct slice path, int r)
 {
 	if (r != 0)
-		log_event(LOG_ERROR, event, LOG_TEXT("path", path), LOG_STR("why", strerror(-r)));
+		log_event(LOG_ERROR, "cannot-start", LOG_STR("what", what), LOG_TEXT("path", path),
+		    LOG_STR("why", strerror(-r)));
 	return r;
 }
 
@@ -158,14 +159,18 @@ setup_all(struct courier *c)
 	if (r != 0)
 		return r;
 	apply_limits(c);
-	if ((r = complain("token-unread", set->hub.token_file, where_read_token(&c->where, set))) ||
-	    (r = complain("key-unread", set->keys.dir, secret_key_load(set->keys.dir.ptr, "outgoing.key", &c->key))) ||
-	    (r = complain("scoreboard-unread", set->listen.scoreboard, scoreboard_open(set->listen.scoreboard.ptr, &c->board))) ||
-	    (r = complain("client-refused", set->delivery.ca_file, client_from(set, &c->client))))
+	if ((r = complain("hub.token_file cannot be used", set->hub.token_file, where_read_token(&c->where, set))) ||
+	    (r = complain("outgoing.key cannot be used; ponte key new makes one", set->keys.dir,
+	        secret_key_load(set->keys.dir.ptr, "outgoing.key", &c->key))) ||
+	    (r = complain("the scoreboard cannot be opened", set->listen.scoreboard,
+	        scoreboard_open(set->listen.scoreboard.ptr, &c->board))) ||
+	    (r = complain("delivery.ca_file or delivery.allow_private cannot be used", set->delivery.ca_file, client_from(set, &c->client))))
 		return r;
 	c->listen_fd = daemon_inherited("courier");
-	if (c->listen_fd < 0 &&
-	    (r = complain("cannot-listen", set->listen.courier, net_listen(set->listen.courier.ptr, SOCKET_MODE, &c->listen_fd))))
+	if (c->listen_fd < 0)
+		r = complain("cannot listen; does another courier run?", set->listen.courier,
+		    net_listen(set->listen.courier.ptr, SOCKET_MODE, &c->listen_fd));
+	if (r != 0)
 		return r;
 	c->crashed = atomic_load(&c->board->courier.delivery);
 	scoreboard_take(&c->board->courier);

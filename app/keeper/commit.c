@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/keeper/keeper.h"
+#include "lib/clock.h"
 #include "lib/crashpoint.h"
 #include "lib/log.h"
 
@@ -229,6 +230,7 @@ void
 batch_end(struct keeper *k)
 {
 	bool wrote = store_writing(k->store);
+	int64_t start_us = clock_mono_us();
 	int r = store_commit(k->store);
 	if (r == -ENOSPC) {
 		disk_full(k);
@@ -237,6 +239,8 @@ batch_end(struct keeper *k)
 		keeper_die(k, "committing");
 	} else if (wrote) {
 		k->commit_ms = k->now_ms;
+		k->flush_us = clock_mono_us() - start_us;
+		k->shared = k->batch.n;
 		if (k->board)
 			scoreboard_count(&k->board->keeper, commits);
 	}

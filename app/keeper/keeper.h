@@ -83,6 +83,8 @@ struct keeper {
 	bool    release_due;            /* the courier's connection broke, in this round */
 	bool    wake, woken;            /* the courier is to be woken; it was, and has not claimed since */
 	int64_t commit_ms, probe_ms;    /* of the last one */
+	int64_t flush_us;               /* how long the last commit took */
+	size_t  shared;                 /* how many requests shared it */
 	int64_t prune_ms, slice_ms, alive_ms;   /* of the next one */
 
 	struct {

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/keeper/keeper.h"
@@ -16,6 +17,8 @@
 #define PRUNE_ROWS      64              /* looked at between two looks at the clock */
 #define LOW_DISK_MS     1000
 #define GOODBYE_MS      1000
+#define GATHER_FLUSH_US 1000            /* below that waiting costs more than it saves */
+#define GATHER_MAX_US   2000
 
 void
 keeper_tick_clock(struct keeper *k)
@@ -137,6 +140,27 @@ timeout_ms(const struct keeper *k)
 
 /* ---- the loop ---- */
 
+/* Where a flush takes long, those who were answered together come back a moment
+ * after the first of them: a flush that began with that one alone would keep all
+ * others waiting for the next.  So one that follows a shared flush waits a
+ * little for company, a quarter of what a flush takes. */
+static void
+gather(struct keeper *k)
+{
+	struct epoll_event e[EVENTS_AT_ONCE];
+	if (k->flush_us < GATHER_FLUSH_US || k->shared < 2)
+		return;
+	int64_t wait = k->flush_us / 4 < GATHER_MAX_US ? k->flush_us / 4 : GATHER_MAX_US;
+	int64_t until = clock_mono_us() + wait, left = wait;
+	while (store_writing(k->store) && !batch_full(k) && left > 0) {
+		struct timespec t = { .tv_nsec = (long)left * 1000 };
+		int n = epoll_pwait2(k->epoll_fd, e, EVENTS_AT_ONCE, &t, NULL);
+		for (int i = 0; i < n; i++)
+			take_event(k, &e[i]);
+		left = n <= 0 ? 0 : until - clock_mono_us();
+	}
+}
+
 /* One round: everything that is there, one commit, all answers.  Returns true
  * when something was left for the next. */
 static bool
@@ -153,6 +177,7 @@ round_of(struct keeper *k, int wait_ms, int *ret_error)
 	end_waiting_for_claims(k);
 	if (k->release_due)
 		courier_release(k);
+	gather(k);
 	batch_end(k);
 	peer_bury(k);
 	peer_unstall(k);

@@ -3,6 +3,8 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "app/keeper/keeper.h"
@@ -66,6 +68,15 @@ block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* We hold no key; what customers write is not to lie about in a core either. */
+static void
+leave_no_core(void)
+{
+	const struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 static int
 run(struct config_source source)
 {
@@ -73,6 +84,7 @@ run(struct config_source source)
 	k.source = source;
 	k.epoll_fd = k.listen_fd = k.signal_fd = k.recount.fd = -1;
 	block_signals();
+	leave_no_core();
 	umask(077);
 	log_setup("keeper", LOG_INFO);
 

@@ -12,6 +12,7 @@
 /* Beside a body of limits.body: facts, names, and what else stands in a frame. */
 #define FRAME_BESIDE    (1 * MIB)
 #define READ_AT_ONCE    (4 * MIB)       /* of one peer in one round */
+#define READ_ANYWAY     (64 * KIB)      /* of each, however much is unanswered */
 #define OUT_MAX         (64 * MIB)      /* waiting for a peer that does not read */
 
 /* ---- coming ---- */
@@ -154,12 +155,13 @@ look(struct keeper *k, struct peer *p)
 	return r < 0 ? r : 0;
 }
 
-/* Too much is unanswered: nobody is read but one, which may finish its frame;
- * if none might, and all were half read, nothing would ever be answered. */
+/* Too much is unanswered: of long frames none is read on but one, which may be
+ * finished; if none might, and all were half read, nothing would ever be
+ * answered.  Short requests go on: a settle must not wait for bodies. */
 static bool
 may_read(struct keeper *k, struct peer *p)
 {
-	if (k->buffered < k->config.limits.unanswered || k->privileged == p)
+	if (k->buffered < k->config.limits.unanswered || k->privileged == p || p->in.len < READ_ANYWAY)
 		return true;
 	if (k->privileged)
 		return false;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@ recount_main(const char *path)
 	struct wire_writer w;
 	struct store *s = NULL;
 	char why[STORE_TEXT] = "", file[STORE_TEXT] = "";
+	/* A keeper that starts anew wants the log for itself. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	wire_bare(&w, &out);
 	int r = store_open_to_read(path, &s, why);
 	if (r == 0) {

@@ -9,7 +9,8 @@
 #include "lib/clock.h"
 #include "lib/crypt.h"
 
-#define ASK_MS 10000
+#define ASK_MS  10000
+#define GONE_MS 1000
 
 /* clang-format off */
 static const struct command commands[] = {
@@ -96,10 +97,19 @@ cli_keeper(struct cli *cli)
 	return EXIT_DONE;
 }
 
+/* Where nobody listens, only a restart is worth waiting for. */
+static int64_t
+patience_ms(const struct net_caller *keeper)
+{
+	CLEANUP(close_fd) int fd = -1;
+
+	return keeper->fd >= 0 || net_connect(keeper->path, false, &fd) == 0 ? ASK_MS : GONE_MS;
+}
+
 int
 cli_ask(struct cli *cli, struct buf *out, struct wire_frame *ret)
 {
-	int r = net_call(&cli->keeper, buf_view(out), clock_mono_ms() + ASK_MS, ret);
+	int r = net_call(&cli->keeper, buf_view(out), clock_mono_ms() + patience_ms(&cli->keeper), ret);
 	if (r < 0)
 		return cli_fail("no answer from the keeper at %s: %s; is it running?",
 		    cli->keeper.path, strerror(-r));

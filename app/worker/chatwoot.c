@@ -211,6 +211,7 @@ put(struct intake *in, const struct tenant_entry *tenants, const struct judgemen
 	r = net_call(&w->keeper, buf_view(&w->frame), deadline(in->r), ret);
 	CRASH_POINT("worker-after-put");
 	w->keeper_silent = r < 0;
+	buf_clear(&w->frame);                   /* gives a large one back */
 	return r;
 }
 
@@ -218,6 +219,16 @@ static void
 try_again(struct request *r, struct slice reason)
 {
 	answer_refuse(r, REQUEST_R_TRY_AGAIN, reason);
+}
+
+static struct slice
+keeper_fault(int r)
+{
+	switch (r) {
+	case -ENOMEM: return SLICE("no memory to ask the keeper");
+	case -EPROTO: return SLICE("the keeper's answer cannot be used");
+	}
+	return SLICE("the keeper did not answer in time");
 }
 
 static void
@@ -240,7 +251,7 @@ answer_decided(struct request *r, struct slice payload)
 	struct slice id = wire_text(payload, T_EVENT_ID);
 
 	if (number >= CW_D_REJECT_JSON || (id.len != 0 && id.len != sizeof(struct uuid))) {
-		try_again(r, SLICE("the keeper's answer cannot be read"));
+		try_again(r, keeper_fault(-EPROTO));
 		return;
 	}
 	enum chatwoot_decision d = (enum chatwoot_decision)number;
@@ -273,8 +284,7 @@ put_and_answer(struct intake *in, const struct tenant_entry *tenants, const stru
 	int failed = put(in, tenants, j, &answer);
 
 	if (failed < 0) {
-		try_again(r, failed == -ENOMEM ? SLICE("no memory to hand it on") :
-		    SLICE("the keeper did not answer in time"));
+		try_again(r, keeper_fault(failed));
 		return true;
 	}
 	/* Before the cache may be emptied: nothing of `tenants` is used after it. */
@@ -308,7 +318,7 @@ take_in(struct intake *in)
 			return;
 		}
 		if (found < 0) {
-			try_again(r, SLICE("the keeper did not answer in time"));
+			try_again(r, keeper_fault(found));
 			return;
 		}
 		if (j.from) {

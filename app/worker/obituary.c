@@ -58,7 +58,7 @@ obituary(const struct pool_group *g, unsigned i, int status, int64_t lived_ms)
 		memcpy(id, board->request_id, sizeof id);
 		id[sizeof id - 1] = '\0';
 	}
-	log_event(expected ? LOG_INFO : LOG_ERROR, "worker_gone",
+	log_event(expected ? LOG_INFO : LOG_ERROR, "worker-gone",
 	    LOG_STR("group", g->name), LOG_INT("slot", i), LOG_INT("worker_pid", slot->pid),
 	    LOG_INT("lived_ms", lived_ms), LOG_STR("why", how_it_ended(slot, status)),
 	    LOG_STR("signal", signal_name), LOG_INT("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : -1),

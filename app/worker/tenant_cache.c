@@ -91,9 +91,14 @@ ask(struct tenant_ask how, struct slice name, int64_t account, struct wire_frame
 	int r = wire_end(&w);
 	if (r == 0)
 		r = net_call(how.keeper, buf_view(how.frame), how.deadline_ms, ret);
+	buf_clear(how.frame);
 	if (r < 0)
 		return r;
-	return ret->kind == P_TENANT_FOUND && wire_ok(ret->payload) ? 0 : -EPROTO;
+	if (ret->kind == P_TENANT_FOUND && wire_ok(ret->payload))
+		return 0;
+	log_event(LOG_ERROR, "keeper_refused", LOG_STR("question", "tenant"),
+	    LOG_TEXT("reason", ret->kind == P_ERROR ? wire_text(ret->payload, T_REASON) : SLICE("no answer to it")));
+	return -EPROTO;
 }
 
 /* ---- an entry from the answer ---- */

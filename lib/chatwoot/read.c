@@ -422,6 +422,23 @@ sync_of(const struct json *event)
 	return "";
 }
 
+/* A hint where to look for the sender, so nothing is refused for it:
+ * chatwoot_read() judges the event. */
+static int64_t
+inbox_of(const struct json *event)
+{
+	static const char *const places[] = { "inbox.id", "conversation.inbox_id", "inbox_id" };
+	const struct json *value;
+	int64_t id;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		json_path(event, places[i], &value);
+		if (json_int(value, &id) == 0 && id > 0)
+			return id;
+	}
+	return 0;
+}
+
 int
 chatwoot_peek(struct slice body, struct arena *arena, struct chatwoot_peek *ret,
     struct slice *reterr_why)
@@ -438,15 +455,8 @@ chatwoot_peek(struct slice body, struct arena *arena, struct chatwoot_peek *ret,
 	e = read_event_name(&r);
 	if (e == 0)
 		sync = sync_of(doc);
-	if (e == 0 && !sync[0]) {
+	if (e == 0 && !sync[0])
 		e = read_account(&r);
-		if (e == 0)
-			e = reading_id(&r, doc, "inbox.id", "", &facts.inbox);
-		if (e == 0 && facts.inbox == 0)
-			e = reading_id(&r, doc, "conversation.inbox_id", "", &facts.inbox);
-		if (e == 0 && facts.inbox == 0)
-			e = reading_id(&r, doc, "inbox_id", "", &facts.inbox);
-	}
 	if (arena_overflowed(arena))
 		return -ENOMEM;
 	if (e > 0)
@@ -454,7 +464,7 @@ chatwoot_peek(struct slice body, struct arena *arena, struct chatwoot_peek *ret,
 	if (e != 0)
 		return e;
 	*ret = (struct chatwoot_peek){
-		.account = facts.account, .inbox = facts.inbox, .sync = sync,
+		.account = facts.account, .inbox = sync[0] ? 0 : inbox_of(doc), .sync = sync,
 	};
 	return 0;
 }

@@ -84,7 +84,10 @@ class Bench:
         (root / "body.json").write_text(body())
         self.faults = root / "faults"
         self.faults.write_text("")
-        self.env = dict(os.environ, PONTE_FAULTS=str(self.faults), LD_PRELOAD=str(build / "t/faults/fault.so"))
+        # Only the part with slow flushes runs on the slow disk: looking at its
+        # orders costs something at each write.
+        self.env = dict(os.environ)
+        self.slow_env = dict(os.environ, PONTE_FAULTS=str(self.faults), LD_PRELOAD=str(build / "t/faults/fault.so"))
 
     def spawn(self, *argv, env=None, **kw):
         p = subprocess.Popen([str(a) for a in argv], env=env or os.environ, **kw)
@@ -129,14 +132,14 @@ class Bench:
             f"  upstream ponte_hooks {{ server unix:{d}/run/hooks.sock; }}\n  upstream ponte_api {{ server unix:{d}/run/api.sock; }}\n"
             f"  upstream fastapi {{ server 127.0.0.1:{self.uvicorn_port}; keepalive 64; }}\n"
             f"  keepalive_requests 1000000;\n"
-            f"  server {{ listen 127.0.0.1:{self.ports['ponte']}; include {snippets}/ponte-locations.conf; }}\n"
+            f"  server {{ listen 127.0.0.1:{self.ports['ponte']}; include {snippets}/ponte-fastcgi.conf; include {snippets}/ponte-locations.conf; }}\n"
             f"  server {{ listen 127.0.0.1:{self.ports['noop']}; location / {{ include {snippets}/ponte-fastcgi.conf; "
             f"fastcgi_pass unix:{self.root}/noop.sock; }} }}\n"
             f"  server {{ listen 127.0.0.1:{self.ports['fastapi']}; location / {{ proxy_http_version 1.1; "
             f"proxy_set_header Connection \"\"; proxy_pass http://fastapi; }} }}\n}}\n")
         self.spawn("/usr/sbin/nginx", "-p", n, "-c", n / "nginx.conf", stderr=subprocess.DEVNULL)
 
-    def load(self, name, seconds=None, acked=None):
+    def load(self, name, seconds=None, acked=None, lenient=False):
         argv = [self.build / "t/bench/load", "--port", self.ports[name], "--path", "/webhook/chatwoot/shop/bot", "--body",
                 self.root / "body.json", "--secret", SECRET, "--connections", self.args.connections, "--seconds",
                 seconds or self.args.seconds, "--first-id", self.next_id]
@@ -144,8 +147,8 @@ class Bench:
             argv += ["--acked", acked]
         r = json.loads(subprocess.run([str(a) for a in argv], check=True, stdout=subprocess.PIPE, text=True).stdout)
         self.next_id += 10_000_000
-        if name != "noop" and r["not_2xx"]:
-            print(f"  {name}: {r['not_2xx']} answers were not 2xx", file=sys.stderr)
+        if r["not_2xx"] and not lenient:
+            raise SystemExit(f"bench: {name}: {r['not_2xx']} of {r['requests']} answers were not 2xx; nothing is measured")
         return r
 
     def stop(self):
@@ -156,6 +159,33 @@ class Bench:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 p.wait(10)
             p.kill()
+        self.children = []
+
+    def restart_slow(self):
+        """The same on a disk whose flushes take 5 ms longer."""
+        self.stop()
+        for old in ("ponte", "nginx", "fastapi.db", "fastapi.db-wal", "fastapi.db-shm"):
+            path = self.root / old
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.env = self.slow_env
+        self.faults.write_text("fsync_ms=5\n")
+        self.start()
+
+    def cpu(self):
+        """CPU seconds so far of everything below us, by program."""
+        tick, used, children = os.sysconf("SC_CLK_TCK"), {}, {}
+        for p in pathlib.Path("/proc").iterdir():
+            if p.name.isdigit():
+                with contextlib.suppress(OSError, ValueError):
+                    stat = (p / "stat").read_text()
+                    name, rest = stat[stat.index("(") + 1:stat.rindex(")")], stat.rpartition(")")[2].split()
+                    children.setdefault(int(rest[1]), []).append((int(p.name), name, (int(rest[11]) + int(rest[12])) / tick))
+        todo = [os.getpid()]
+        while todo:
+            for pid, name, seconds in children.get(todo.pop(), []):
+                todo.append(pid)
+                used[name] = used.get(name, 0) + seconds
+        return used
 
 
 def flush_ms(where):
@@ -178,7 +208,7 @@ def median(rows, key):
 def worst_with_restart(bench):
     """S5: the longest acknowledgement of a run in which the keeper is restarted once."""
     result, acked = {}, bench.root / "acked"
-    t = threading.Thread(target=lambda: result.update(bench.load("ponte", max(4, bench.args.seconds), acked)))
+    t = threading.Thread(target=lambda: result.update(bench.load("ponte", max(4, bench.args.seconds), acked, lenient=True)))
     t.start()
     time.sleep(max(4, bench.args.seconds) / 2)
     subprocess.run(["pkill", "-KILL", "-P", str(bench.up.pid), "-f", "ponte-keeper"], check=True)
@@ -199,10 +229,11 @@ def main():
     p.add_argument("--connections", type=int, default=32)
     p.add_argument("--short", action="store_true")
     p.add_argument("--json")
+    p.add_argument("--root", default="/dev/shm", help="where the stores lie; S1 wants a disk whose flush is below 0.1 ms")
     args = p.parse_args()
     if args.short:
         args.seconds, args.runs = 2, 1
-    root = pathlib.Path(tempfile.mkdtemp(prefix="ponte-bench-"))
+    root = pathlib.Path(tempfile.mkdtemp(prefix="ponte-bench-", dir=args.root))
     bench = Bench(args.build.resolve(), root, args)
     out = {}
     try:
@@ -213,16 +244,17 @@ def main():
         rows = {name: [] for name in bench.ports}
         for i in range(args.runs):
             for name in bench.ports:
+                before = bench.cpu()
                 rows[name].append(bench.load(name))
+                rows[name][-1]["cpu"] = {k: round(v - before.get(k, 0), 2) for k, v in bench.cpu().items() if v - before.get(k, 0) > 0.05}
                 print(f"run {i + 1} {name:8} {json.dumps(rows[name][-1])}", flush=True)
-        bench.faults.write_text("fsync_ms=5\n")
+        worst = worst_with_restart(bench)
+        bench.restart_slow()
         slow = {name: [] for name in ("ponte", "fastapi")}
         for i in range(args.runs):
             for name in slow:
                 slow[name].append(bench.load(name))
                 print(f"run {i + 1} {name:8} flush +5 ms {json.dumps(slow[name][-1])}", flush=True)
-        bench.faults.write_text("")
-        worst = worst_with_restart(bench)
 
         def ratio(a, b, key="rate"):
             return statistics.median(x[key] / max(y[key], 1e-9) for x, y in zip(a, b))

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,28 +25,39 @@
 #include <time.h>
 #include <unistd.h>
 
-static long
-order(const char *name)
-{
-	const char *path = getenv("PONTE_FAULTS");
-	char text[1024], *at;
-	int saved = errno;
-	long value = 0;
+enum order { FSYNC_MS, FSYNC_EIO, WRITE_EIO, WRITE_ENOSPC, SHORT_WRITE, EINTR_FIRST, FREE_BYTES, ORDERS };
+static const char *const names[ORDERS] = {
+	"fsync_ms=", "fsync_eio=", "write_eio=", "write_enospc=", "short_write=", "eintr=", "free_bytes=",
+};
 
+/* The control file is read again when what is known of it is older than 2 ms:
+ * soon enough for a test, and cheap enough for a bench. */
+static long
+order(enum order which)
+{
+	static _Thread_local long known[ORDERS];
+	static _Thread_local int64_t known_at;
+	struct timespec now;
+	char text[1024];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	int64_t us = now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+	if (known_at && us - known_at < 2000)
+		return known[which];
+	const char *path = getenv("PONTE_FAULTS");
+	int saved = errno;
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		ssize_t n = read(fd, text, sizeof(text) - 1);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+	if (fd >= 0)
 		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		size_t len = strlen(name);
-		for (at = text; (at = strstr(at, name)) != NULL; at += len)
-			if ((at == text || at[-1] == '\n') && at[len] == '=') {
-				value = strtol(at + len + 1, NULL, 10);
-				break;
-			}
+	text[n > 0 ? n : 0] = '\0';
+	for (int i = 0; i < ORDERS; i++) {
+		const char *at = strstr(text, names[i]);
+		known[i] = at && (at == text || at[-1] == '\n') ? strtol(at + strlen(names[i]), NULL, 10) : 0;
 	}
+	known_at = us;
 	errno = saved;
-	return value;
+	return known[which];
 }
 
 static const char *
@@ -56,8 +68,8 @@ path_of(int fd, char path[static 4096])
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, 4095);
-	errno = saved;
 	path[n > 0 ? n : 0] = '\0';
+	errno = saved;
 	return path;
 }
 
@@ -109,7 +121,7 @@ flush(int fd, const char *name)
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
 
 	if (getenv("PONTE_FAULTS") && ours(fd)) {
-		long eio = order("fsync_eio");
+		long eio = order(FSYNC_EIO);
 		if (eio == 2)
 			unlink(getenv("PONTE_FAULTS"));
 		tell(fd, eio ? "failed" : "ok");
@@ -117,7 +129,7 @@ flush(int fd, const char *name)
 			errno = EIO;
 			return -1;
 		}
-		long ms = order("fsync_ms");
+		long ms = order(FSYNC_MS);
 		if (ms > 0)
 			slow(ms);
 	}
@@ -135,19 +147,19 @@ allowed(int fd, size_t n)
 
 	if (!getenv("PONTE_FAULTS") || !ours(fd))
 		return (ssize_t)n;
-	if (order("write_eio")) {
+	if (order(WRITE_EIO)) {
 		errno = EIO;
 		return -1;
 	}
-	if (order("write_enospc")) {
+	if (order(WRITE_ENOSPC)) {
 		errno = ENOSPC;
 		return -1;
 	}
-	if (order("eintr") && turn++ % 2 == 0) {
+	if (order(EINTR_FIRST) && turn++ % 2 == 0) {
 		errno = EINTR;
 		return -1;
 	}
-	return order("short_write") && n > 1 ? (ssize_t)(n / 2) : (ssize_t)n;
+	return order(SHORT_WRITE) && n > 1 ? (ssize_t)(n / 2) : (ssize_t)n;
 }
 
 ssize_t
@@ -180,7 +192,7 @@ statvfs(const char *path, struct statvfs *st)
 	int (*real)(const char *, struct statvfs *) =
 	    (int (*)(const char *, struct statvfs *))dlsym(RTLD_NEXT, "statvfs");
 	int r = real(path, st);
-	long bytes = order("free_bytes");
+	long bytes = order(FREE_BYTES);
 	if (r == 0 && bytes > 0)
 		st->f_bavail = (fsblkcnt_t)bytes / st->f_frsize;
 	return r;
@@ -191,7 +203,7 @@ fstatvfs(int fd, struct statvfs *st)
 {
 	int (*real)(int, struct statvfs *) = (int (*)(int, struct statvfs *))dlsym(RTLD_NEXT, "fstatvfs");
 	int r = real(fd, st);
-	long bytes = order("free_bytes");
+	long bytes = order(FREE_BYTES);
 	if (r == 0 && bytes > 0)
 		st->f_bavail = (fsblkcnt_t)bytes / st->f_frsize;
 	return r;

@@ -181,10 +181,10 @@ def test_r4_a_worker_that_dies_at_start_is_throttled(make):
     """The master stays, waits longer each time, says so once; readiness is false; stopping works."""
     ponte = make(env={"LD_PRELOAD": str(BUILD / "t/faults/dies.so")}, start=False, settings="workers: {hooks: 4, api: 2}\n")
     ponte.start(wait=False)
-    wait_for(lambda: len(ponte.events("worker_gone")) >= 6, show=ponte.log_tail)
+    wait_for(lambda: len(ponte.events("worker-gone")) >= 6, show=ponte.log_tail)
     start = time.monotonic()
     wait_for(lambda: time.monotonic() - start > 4)
-    deaths = ponte.events("worker_gone")
+    deaths = ponte.events("worker-gone")
     assert len(deaths) < 6 * 6, f"{len(deaths)} deaths in 4 s is a spin"
     assert all("SIGSEGV" in str(d.values()) or "SEGV" in str(d.values()) for d in deaths), deaths[0]
     alarms = [e for e in ponte.events() if e.get("level") == "alarm"]

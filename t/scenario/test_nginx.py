@@ -1,10 +1,12 @@
-"""The door itself: what nginx lets through, what it refuses and in which words,
-who is held up by whom.  Rows H5 and R6, decision 11."""
+"""The door, seen from the workers: what a client can make them believe, who is
+held up by whom, and the site for production.  Row H5; test_door.py has what
+nginx refuses by itself."""
 
 import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -104,74 +106,19 @@ def test_h5_no_parameter_of_the_workers_can_be_named_by_the_client(ponte):
     wait_for(lambda: ponte.events("request", client_request_id=mine, request_id=a.headers["X-Request-ID"]), why="both are logged")
 
 
-# ---- what nginx refuses itself --------------------------------------------------
+# ---- refusals -------------------------------------------------------------------
 
 WEBHOOK_PATHS = ["/", "/webhook", "/webhook/", "/webhook/webhook", HOOKS, HOOKS + "/CANARYsecret"]
 OTHER_PATHS = ["/health", "/api/x", "/webhook/api/x", "/webhook/tools/x", "/nothing"]
 
 
-def both_shapes(ponte, make_request, status, code):
+def test_each_path_is_refused_in_its_own_shape(ponte):
     for path in WEBHOOK_PATHS:
-        a = raw(ponte, make_request(path))
-        refused(a, status, code)
+        a = raw(ponte, request("POST", path + "?" + "x" * 9000))
+        refused(a, 414, "BAD_REQUEST")
         assert a.headers["content-type"] == "application/json" and a.headers["x-request-id"] == a.json["request_id"], a
     for path in OTHER_PATHS:
-        detailed(raw(ponte, make_request(path)), status, code)
-
-
-def test_a_body_that_is_announced_too_large_is_413_in_json(ponte):
-    both_shapes(ponte, lambda p: request("POST", p, [("Content-Length", 17 << 20)], length=False), 413, "TOO_LARGE")
-
-
-def test_an_address_that_is_too_long_is_414_in_json(ponte):
-    both_shapes(ponte, lambda p: request("POST", p + "?" + "x" * 9000), 414, "BAD_REQUEST")
-
-
-def test_headers_that_are_too_large_are_431_in_json(ponte):
-    both_shapes(ponte, lambda p: request("POST", p, [("X-Much", "x" * 9000)]), 431, "BAD_REQUEST")
-
-
-def test_a_malformed_request_is_400_in_json(ponte):
-    both_shapes(ponte, lambda p: f"POST {p} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".encode(), 400, "BAD_REQUEST")
-    both_shapes(ponte, lambda p: f"POST {p} HTTP/1.1\r\n\r\n".encode(), 400, "BAD_REQUEST")
-    a = raw(ponte, b"complete nonsense\r\n\r\n")
-    assert a.status == 400 and a.json["request_id"], a
-
-
-def test_plain_http_is_refused_and_not_redirected(ponte):
-    for path in WEBHOOK_PATHS + OTHER_PATHS:
-        with socket.create_connection(("127.0.0.1", ponte.port), timeout=10) as s:
-            a = raw(ponte, request("POST", path), s)
-        assert a.status in (400, 403) and "location" not in a.headers, a
-        assert a.json["code"] == "HTTPS_REQUIRED", a
-        assert ("status" in a.json) == (path in WEBHOOK_PATHS), (path, a)
-
-
-class Away:
-    """A group's socket is gone for a while: nginx finds nobody."""
-
-    def __init__(self, ponte, name):
-        self.path = ponte.dir / "run" / name
-        self.aside = self.path.with_suffix(".away")
-
-    def __enter__(self):
-        self.path.rename(self.aside)
-
-    def __exit__(self, *why):
-        self.aside.rename(self.path)
-
-
-def test_workers_that_are_gone_are_500_on_webhook_paths_and_502_elsewhere(ponte):
-    with Away(ponte, "hooks.sock"):
-        for path in WEBHOOK_PATHS:
-            refused(ponte.send(message(), path=path), 500, "TRY_AGAIN")
-        assert ponte.ask("GET", "/health").status == 200
-    with Away(ponte, "api.sock"):
-        for path in OTHER_PATHS:
-            detailed(ponte.ask("GET", path), 502, "SERVICE_UNAVAILABLE_ERROR")
-        refused(ponte.ask("GET", "/webhook"), 500, "TRY_AGAIN")
-        assert ponte.send(message()).status == 200
-    assert ponte.send(message()).status == 200 and ponte.ask("GET", "/health").status == 200
+        detailed(raw(ponte, request("POST", path + "?" + "x" * 9000)), 414, "BAD_REQUEST")
 
 
 def test_a_worker_that_dies_over_a_request_is_500_and_never_502(ponte):
@@ -187,44 +134,19 @@ def test_a_worker_that_dies_over_a_request_is_500_and_never_502(ponte):
     finally:
         os.kill(keeper, signal.SIGCONT)
     refused(answers[0], 500, "TRY_AGAIN")
-    gone = wait_for(lambda: [e for e in ponte.events("worker_gone") if e.get("request_id") == answers[0].json["request_id"]],
+    gone = wait_for(lambda: [e for e in ponte.events("worker-gone") if e.get("request_id") == answers[0].json["request_id"]],
                     why="its obituary names the request", show=ponte.log_tail)
     assert gone[0]["route"] == "/webhook/chatwoot/{tenant}/{kind}" and gone[0]["body_digest"] and gone[0]["signal"] == "SIGKILL", gone
 
 
 # ---- limits ---------------------------------------------------------------------
 
-def pipeline(ponte, requests, connections=1):
-    """Many requests as fast as they go; [(status, code)]."""
-    seen, lock = [], threading.Lock()
-
-    def one(mine):
-        with tls(ponte, 60) as s, s.makefile("rb") as f:
-            sender = threading.Thread(target=lambda: quiet(s.sendall, b"".join(mine)))
-            sender.start()
-            rows = []
-            for _ in mine:
-                a = read_answer(f)
-                if a is None:
-                    break
-                rows.append((a.status, a.json.get("code"), a.headers.get("retry-after"), "status" in a.json))
-            with lock:
-                seen.extend(rows)
-            sender.join()
-
-    threads = [threading.Thread(target=one, args=(requests[i::connections],)) for i in range(connections)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    return seen
-
-
-def quiet(call, *args):
-    try:
-        call(*args)
-    except OSError:
-        pass
+def pipeline(ponte, requests):
+    """Many requests as fast as they go over one connection; [(status, code, Retry-After, is a webhook's shape)]."""
+    with tls(ponte, 60) as s, s.makefile("rb") as f:
+        s.sendall(b"".join(requests))
+        answers = [read_answer(f) for _ in requests]
+    return [(a.status, a.json.get("code"), a.headers.get("retry-after"), "status" in a.json) for a in answers]
 
 
 @pytest.fixture
@@ -246,48 +168,7 @@ def test_many_calls_of_the_api_are_429_with_a_hint(limited, path):
         assert limited.ask("GET", path).status == 200, path
 
 
-def test_webhooks_have_a_flood_guard_far_out(limited):
-    flood = [request("POST", "/webhook", [("Content-Type", "application/json")])] * 1000
-    start = time.monotonic()
-    seen = pipeline(limited, flood * 2, 4)
-    free = 2000 + 200 * (time.monotonic() - start)
-    assert len(seen) == 2000 and not [r for r in seen if r[0] != 400], [r for r in seen if r[0] != 400][:3]
-    seen += pipeline(limited, flood * 4, 8)
-    free = 2000 + 200 * (time.monotonic() - start) + 10
-    over = [r for r in seen if r[0] == 429]
-    assert over, f"no refusal in {len(seen)} requests"
-    assert len(seen) - len(over) <= free, (len(seen), len(over), free)
-    assert set(over) == {(429, "RATE_LIMIT_ERROR", "1", True)}, set(over)
-
-
-def test_named_addresses_are_not_counted(make):
-    ponte = make(settings=SMALL + 'nginx: {trusted: ["127.0.0.1"]}\n', limits=True)
-    seen = pipeline(ponte, [request("POST", "/webhook", [("Content-Type", "application/json")])] * 3000, 4)
-    assert {r[0] for r in seen} == {400}, set(seen)
-
-
 # ---- who waits for whom ---------------------------------------------------------
-
-def test_r6_slow_bodies_and_idle_connections_never_reach_a_worker(ponte):
-    body = dump(message())
-    whole = request("POST", HOOKS, signed(ponte, body), body)
-    slow = [tls(ponte) for _ in range(40)]
-    try:
-        for i, s in enumerate(slow):    # half a body, half a head, nothing at all
-            quiet(s.sendall, whole[:(len(whole) - 10, 40, 0)[i % 3]])
-        start = time.monotonic()
-        assert [ponte.send(message()).status for _ in range(20)] == [200] * 20
-        assert time.monotonic() - start < 5
-        assert not busy(ponte, "hooks")
-        requests = len(ponte.events("request", role="worker"))
-        slow[0].sendall(whole[-10:])    # and one that comes to its end is served
-        with slow[0].makefile("rb") as f:
-            assert read_answer(f).status == 200
-        wait_for(lambda: len(ponte.events("request", role="worker")) == requests + 1, show=ponte.log_tail)
-    finally:
-        for s in slow:
-            s.close()
-
 
 def test_stuck_api_workers_delay_no_webhook(ponte):
     stuck = workers(ponte, "api")
@@ -363,7 +244,6 @@ def site(ponte, tmp_path):
                 return None
         s = wait_for(look, why="nginx listens")
         if which == "tls.sock":
-            import ssl
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             s = context.wrap_socket(s)

@@ -404,7 +404,9 @@ test_peek(void)
 		{ "mapping by event", "{\"event\":\"mapping_sync\"}", 0, 0, 0, "mapping" },
 		{ "an event is wanted of a sync too", "{\"source\":\"credentials\"}", CW_E_SCHEMA, 0, 0, "" },
 		{ "no JSON", "{", CW_E_JSON, 0, 0, "" },
-		{ "an inbox that cannot be", "{\"event\":\"x\",\"inbox_id\":0}", CW_E_SCHEMA, 0, 0, "" },
+		{ "an inbox that cannot be is none", "{\"event\":\"x\",\"inbox\":{\"id\":\"9\"},\"inbox_id\":0}", 0, 0, 0, "" },
+		{ "an inbox beside a sync is none of ours", "{\"event\":\"mapping_sync\",\"inbox_id\":4}", 0, 0, 0, "mapping" },
+		{ "an account that cannot be", "{\"event\":\"x\",\"account\":{\"id\":0}}", CW_E_SCHEMA, 0, 0, "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,0 +1,282 @@
+"""What the operator types: help, exit codes (0 done, 1 could not, 2 wrong command
+line), mistakes with their place, and that nothing is changed by asking."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import BUILD, PONTE, SLOW, TOP, message, wait_for
+from tools import delivery
+
+COMMANDS = ["up", "check", "routes", "send", "queue", "explain", "tenant", "key"]
+ROLES = ["worker", "keeper", "courier"]
+
+
+def run(*args, **kw):
+    env = {k: v for k, v in os.environ.items() if k != "PONTE_DIR"}
+    return subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=30 * SLOW, env=env, **kw)
+
+
+def one_line(text):
+    """One line that says what is wrong."""
+    lines = text.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("ponte: "), text
+    return lines[0]
+
+
+# ---- help -----------------------------------------------------------------------
+
+@pytest.mark.parametrize("args", [["--help"], ["help"], ["--version"], ["version"], ["help", "settings"]] +
+                         [["help", c] for c in COMMANDS] + [[c, "--help"] for c in COMMANDS])
+def test_help_is_on_standard_output_and_0(args):
+    r = run(PONTE, *args)
+    assert r.returncode == 0 and r.stdout.strip() and not r.stderr, r
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_roles_have_help_version_and_check_too(tmp_path, role):
+    program = BUILD / f"app/{role}/ponte-{role}"
+    for option, word in (("--help", "usage: ponte-" + role), ("--version", "ponte-" + role)):
+        r = run(program, option)
+        assert r.returncode == 0 and word in r.stdout, r
+    assert run(program, "--nonsense").returncode == 2
+    assert run(program, "--check", "--dir", tmp_path).returncode == 0           # an empty file works
+    (tmp_path / "ponte.yaml").write_text("workers:\n  hooks: 900\n  apis: 1\nlimits: {body: 4x}\n")
+    r = run(program, "--check", "--dir", tmp_path)
+    assert r.returncode == 1
+    assert [line.split(": ")[0].rsplit("/", 1)[1] for line in r.stderr.splitlines()][:3] == ["ponte.yaml:2:10", "ponte.yaml:3:3", "ponte.yaml:4:16"] or \
+        [re.search(r"ponte\.yaml:\d+", line).group() for line in r.stderr.splitlines()][:3] == ["ponte.yaml:2", "ponte.yaml:3", "ponte.yaml:4"], r.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["nonsense"], ["--nonsense"], ["help", "nonsense"], ["--dir"], ["--dir", "a", "--config", "b", "check"],
+                                  ["up"], ["up", "--dir", "x", "more"], ["routes", "more"], ["queue"], ["queue", "nonsense"],
+                                  ["queue", "retry"], ["queue", "drop"], ["queue", "show"], ["queue", "retry", "x"], ["queue", "list", "--state", "x"],
+                                  ["queue", "list", "--kind", "x"], ["queue", "list", "--limit", "x"], ["queue", "list", "--event", "x"],
+                                  ["tenant"], ["tenant", "nonsense"], ["tenant", "import"], ["tenant", "show"], ["tenant", "remove"],
+                                  ["tenant", "show", "../x"], ["tenant", "list", "more"], ["key"], ["key", "new", "else"], ["key", "old"],
+                                  ["explain"], ["explain", "--sender", "else", "-"], ["send"], ["check", "--nonsense"]],
+                         ids=lambda a: " ".join(a) or "nothing")
+def test_a_wrong_command_line_is_2_and_says_where_to_look(args):
+    r = run(PONTE, *args)
+    assert r.returncode == 2, r
+    assert ("try: ponte help" in r.stderr) or args == [] or "usage" in r.stderr, r.stderr
+
+
+def test_an_instance_that_does_not_run_is_1_in_one_line(tmp_path):
+    for args in (["queue", "list"], ["tenant", "list"], ["tenant", "show", "shop"], ["queue", "retry", "1"]):
+        r = run(PONTE, "--dir", tmp_path, *args)
+        assert r.returncode == 1 and "is it running?" in one_line(r.stderr), r
+    r = run(PONTE, "--config", tmp_path / "none.yaml", "check")
+    assert r.returncode == 1 and "none.yaml" in one_line(r.stderr), r
+
+
+# ---- settings and keys ----------------------------------------------------------
+
+def test_check_says_every_mistake_with_line_and_column(tmp_path):
+    (tmp_path / "ponte.yaml").write_text(
+        "workers:\n  hooks: 4x\n  hook: 3\nstore:\n  min_free: 010\nhub: {url: \"ftp://x/\"}\ndelivery:\n  allow_private: [nohost]\n"
+        "log: {level: loud}\n")
+    r = run(PONTE, "--dir", tmp_path, "check")
+    places = [(int(a), int(b)) for a, b in re.findall(r"ponte\.yaml:(\d+):(\d+): ", r.stderr)]
+    assert r.returncode == 1 and [p[0] for p in places] == [2, 3, 5, 6, 8, 9], r.stderr
+    assert places[0] == (2, 10) and places[1] == (3, 3), places
+    assert "6 mistakes" in r.stderr and "hooks" in r.stderr
+
+
+def test_key_new_makes_both_and_overwrites_none(tmp_path):
+    (tmp_path / "ponte.yaml").write_text("")
+    assert run(PONTE, "--dir", tmp_path, "check").returncode == 1
+    r = run(PONTE, "--dir", tmp_path, "key", "new")
+    assert r.returncode == 0 and r.stdout.count("made ") == 2, r
+    kept = {p.name: p.read_bytes() for p in (tmp_path / "keys").iterdir()}
+    assert set(kept) == {"intake.key", "outgoing.key"} and kept["intake.key"] != kept["outgoing.key"]
+    assert all(p.stat().st_mode & 0o777 == 0o400 for p in (tmp_path / "keys").iterdir())
+    for name in ("intake", "outgoing"):
+        r = run(PONTE, "--dir", tmp_path, "key", "new", name)
+        assert r.returncode == 1 and "not overwritten" in one_line(r.stderr), r
+        assert kept[name + ".key"].decode().strip() not in r.stdout + r.stderr
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    assert {p.name: p.read_bytes() for p in (tmp_path / "keys").iterdir()} == kept
+    (tmp_path / "keys/intake.key").chmod(0o444)
+    r = run(PONTE, "--dir", tmp_path, "check")
+    assert r.returncode == 1 and "0400" in r.stdout + r.stderr, r
+
+
+def test_routes_are_the_workers_own_table():
+    listed = json.loads(run(PONTE, "routes", "--json").stdout)
+    own = json.loads(run(BUILD / "app/worker/ponte-worker", "--routes", "--json").stdout)
+    assert listed == own and len(listed) >= 12
+    text = run(PONTE, "routes").stdout
+    assert all(r["path"] in text and r["help"] in text for r in listed)
+    assert {(r["method"], r["path"]) for r in listed} >= {("GET", "/livez"), ("GET", "/readyz"), ("POST", "/webhook"),
+                                                         ("POST", "/webhook/chatwoot/{tenant}/{kind}/{secret}")}
+
+
+# ---- ponte up -------------------------------------------------------------------
+
+def test_up_without_nginx_serves_at_its_sockets(make):
+    ponte = make(nginx=False)
+    assert ponte.ready == {"ready": True, "https": None, "dir": str(ponte.dir)}
+    assert not ponte.pids("nginx")
+    ponte.tenant()
+    assert json.loads(ponte.run("tenant", "list", "--json").stdout.splitlines()[0])["name"] == "shop"
+    r = ponte.run("send", "--conversation", 501, check=False)
+    assert r.returncode == 1 and "--with-nginx" in r.stderr, r
+
+
+def test_a_directory_that_is_too_long_for_sockets_is_said(tmp_path):
+    long = tmp_path / ("d" * 60) / ("e" * 60)
+    long.mkdir(parents=True)
+    r = run(PONTE, "up", "--dir", long)
+    assert r.returncode == 1 and "too long" in r.stderr or "107" in r.stderr, r
+    assert "--dir" in r.stderr or "ponte.yaml" in r.stderr, r.stderr
+    assert not r.stdout
+
+
+def test_pontedir_speaks_for_dir(make):
+    ponte = make(nginx=False)
+    r = subprocess.run([PONTE, "tenant", "list"], capture_output=True, text=True, env=dict(os.environ, PONTE_DIR=str(ponte.dir)))
+    assert r.returncode == 0 and "no tenants" in r.stdout, r
+
+
+# ---- tenants --------------------------------------------------------------------
+
+def test_tenants_come_and_go(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    ponte.tenant("other", account=8, installation="second")
+    assert {json.loads(line)["name"] for line in ponte.run("tenant", "list", "--json").stdout.splitlines()} == {"shop", "other"}
+    shown = json.loads(ponte.run("tenant", "show", "shop", "--json").stdout)
+    assert shown["name"] == "shop" and "TEST" not in json.dumps(shown)
+    for args in (["tenant", "show", "nobody"], ["tenant", "remove", "nobody"]):
+        r = ponte.run(*args, check=False)
+        assert r.returncode == 1 and "nobody" in one_line(r.stderr), r
+    ponte.hub.script = [{"hold": "thinking"}]
+    ponte.send(message(account=8), tenant="other")
+    ponte.hub.wait(lambda p: p.requests)
+    r = ponte.run("tenant", "remove", "other", check=False)      # it has work that waits
+    assert r.returncode == 1 and "other" in one_line(r.stderr) and "--force" in r.stderr, r
+    ponte.hub.release("thinking")
+    wait_for(lambda: all(r["state"] == "done" for r in ponte.queue()), show=ponte.log_tail)
+    ponte.run("tenant", "remove", "other")
+    assert ponte.send(message(account=8), tenant="other").status == 404         # at once
+    assert ponte.send(message()).status == 200
+    ponte.check_store()
+
+
+@pytest.mark.parametrize("change, place, word", [
+    (("kind: bot", "kind: robot"), 11, "robot"), (("domain: retail", "domains: retail"), 3, "domains"),
+    (("account: 7, s", "account: 9, s"), 11, "9"), (("installation: main", "installation: else"), 11, "else"),
+    (("secret_file: s", "secret_file: none"), 11, "none"), (("id: 7", "id: seven"), 8, "seven"), (("name: shop", "name: a/b"), 2, "a/b"),
+    (("secret_file: s", "label: bot"), 11, "label"), (("bot_id: 4", "bot_id: 4x"), 7, "4x"),
+    (("    senders:", "    senders: x\n    more:"), 10, "senders"), (("url: \"https://chat", "uri: \"https://chat"), 6, "ur"),
+    ((", secret_file: s", ""), 11, "secret"),
+])
+def test_a_mistake_in_an_import_has_a_place_and_imports_nothing(tmp_path, change, place, word):
+    (tmp_path / "s").write_text("TESTsecretAbcDef123\n")
+    (tmp_path / "s").chmod(0o600)
+    text = ("tenants:\n  - name: shop\n    domain: retail\n    hub: {url: \"https://hub.example.com\"}\n    installations:\n"
+            "      - {id: main, url: \"https://chat.example.com\",\n         bot_id: 4,\n         accounts: [{id: 7}],\n         inboxes: []}\n"
+            "    senders:\n      - {kind: bot, label: bot, installation: main, account: 7, secret_file: s}\n")
+    (tmp_path / "t.yaml").write_text(text)
+    r = run(PONTE, "--dir", tmp_path, "tenant", "import", "--dry-run", tmp_path / "t.yaml")
+    assert r.returncode == 0 and "would import shop" in r.stdout, r
+    assert change[0] in text
+    (tmp_path / "t.yaml").write_text(text.replace(*change))
+    r = run(PONTE, "--dir", tmp_path, "tenant", "import", "--dry-run", tmp_path / "t.yaml")
+    assert r.returncode == 1 and word in r.stderr and "TESTsecret" not in r.stdout + r.stderr, r
+    lines = [int(n) for n in re.findall(r"t\.yaml:(\d+):\d+: ", r.stderr)]
+    assert lines and min(abs(n - place) for n in lines) <= 1, r.stderr
+    assert "nothing was imported" in r.stderr
+
+
+# ---- the queue ------------------------------------------------------------------
+
+def test_the_queue_is_shown_filtered_retried_and_dropped(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    ponte.hub.script = [{"json": {"status": "error", "error": "no such crew"}}, {"status": 400}]
+    dead = [ponte.send(message(conversation=600 + i)).json["event_id"] for i in range(2)]
+    for event in dead:
+        wait_for(lambda: delivery(ponte, event)["state"] == "dead", show=ponte.log_tail)
+    good = ponte.send(message(conversation=700)).json["event_id"]
+    wait_for(lambda: (delivery(ponte, good, "reply") or {}).get("state") == "done", show=ponte.log_tail)
+
+    assert {r["event_id"] for r in ponte.queue("--state", "dead")} == set(dead)
+    assert {r["kind"] for r in ponte.queue("--event", good)} == {"hub", "reply"}
+    assert ponte.queue("--tenant", "nobody") == [] and len(ponte.queue("--kind", "reply")) == 1
+    assert len(ponte.queue("--limit", 2)) == 2
+    first, second = (delivery(ponte, event) for event in dead)
+    text = ponte.run("queue", "show", first["id"]).stdout
+    assert dead[0] in text and "no such crew" in text
+    assert json.loads(ponte.run("queue", "show", first["id"], "--json").stdout)["reason"].endswith("no such crew")
+
+    before = ponte.queue()
+    r = ponte.run("queue", "drop", "--dry-run", "--all", "--state", "dead")
+    assert "would have dropped 2" in r.stdout and ponte.queue() == before
+    ponte.run("queue", "drop", first["id"])
+    assert delivery(ponte, dead[0])["state"] == "dropped"
+    ponte.run("queue", "retry", second["id"])
+    wait_for(lambda: delivery(ponte, dead[1])["state"] == "done", show=ponte.log_tail)
+    r = ponte.run("queue", "show", 999999, check=False)
+    assert r.returncode == 1 and "no such delivery" in one_line(r.stderr), r
+    assert delivery(ponte, good)["state"] == "done"     # what is done stays done
+    ponte.run("queue", "drop", delivery(ponte, good)["id"], check=False)
+    assert delivery(ponte, good)["state"] == "done"
+    ponte.check_store()
+
+
+def test_the_queue_shows_no_body(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    event = ponte.send(message(text="CANARYbody")).json["event_id"]
+    wait_for(lambda: (delivery(ponte, event, "reply") or {}).get("state") == "done", show=ponte.log_tail)
+    for args in (["list"], ["list", "--json"], ["show", delivery(ponte, event)["id"]], ["show", "--event", event, "--json"]):
+        r = ponte.run("queue", *args)
+        assert event in r.stdout and "CANARYbody" not in r.stdout and "+1202" not in r.stdout, r.stdout
+
+
+# ---- explain, send --------------------------------------------------------------
+
+def test_explain_reads_standard_input_and_stores_nothing(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    body = json.dumps(message(text="olá"))
+    r = ponte.run("explain", "-", "--tenant", "shop", "--sender", "bot", "--json", input=body)
+    said = json.loads(r.stdout)
+    assert said["decision"] == "forward" and said["reason"] and said["message"]["text"] == "olá" and len(said["dedup"]) <= 1, said
+    assert set(said) == {"decision", "reason", "dedup", "message"}
+    assert ponte.queue() == [] and not ponte.hub.requests
+    assert json.loads(ponte.run("explain", "-", "--tenant", "shop", "--sender", "bot", "--json", input=body[:-1]).stdout)["decision"] == "reject_json"
+    r = ponte.run("explain", "-", "--tenant", "nobody", "--json", input=body, check=False)
+    assert r.returncode == 1 and "nobody" in one_line(r.stderr), r
+    r = ponte.run("explain", pathlib.Path("/nonexistent/x.json"), "--fixture-tenant", "--sender", "bot", check=False)
+    assert r.returncode == 1 and "/nonexistent/x.json" in one_line(r.stderr), r
+
+
+def test_explain_needs_no_instance_with_the_fixture_tenant():
+    r = run(PONTE, "explain", "-", "--fixture-tenant", "--sender", "bot", "--json", input="{}")
+    assert r.returncode == 0 and json.loads(r.stdout)["decision"] == "reject_schema", r
+
+
+def test_send_follows_a_message_and_says_when_it_fails(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    r = ponte.run("send", "--conversation", 501, "--text", "olá")
+    assert [line.split()[2] for line in r.stdout.splitlines()] == ["door", "hub", "reply"], r.stdout
+    assert ponte.posted(501)[0][1] == "You said: olá"
+    ponte.hub.script = [{"status": 400}]
+    r = ponte.run("send", "--conversation", 502, "--json", check=False)
+    assert r.returncode == 1 and [json.loads(line)["state"] for line in r.stdout.splitlines()] == ["accepted", "dead"], r
+    r = ponte.run("send", "--conversation", 501, "--tenant", "nobody", check=False)
+    assert r.returncode == 1 and "nobody" in one_line(r.stderr)
+
+
+def test_every_command_is_in_the_manual():
+    manual = (TOP / "man/ponte.1").read_text()
+    for command in COMMANDS:
+        assert re.search(rf"^\.(BI?|BR) \"?{command}\b", manual, re.M), f"ponte.1 does not speak of {command}"
