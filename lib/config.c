@@ -67,15 +67,15 @@ check_role(struct slice text)
 #define MAP(member, table, text)                    { .name = #member, .type = SET_MAP, .offset = offsetof(struct config, member), .child = table, .help = text }
 #define END { .name = NULL }
 
-#define LISTEN_ROWS(run) { \
+#define LISTEN_ROWS(run, shared) { \
 	SOCKET(listen, hooks,   run "hooks.sock",   "socket at which nginx reaches the workers that take webhooks"), \
 	SOCKET(listen, api,     run "api.sock",     "socket at which nginx reaches the workers for everything else"), \
 	SOCKET(listen, keeper,  run "keeper.sock",  "socket at which the keeper is asked"), \
 	SOCKET(listen, courier, run "courier.sock", "socket at which the courier is asked"), \
-	PATH(listen, scoreboard, run "scoreboard",  "file of the counters that all roles share"), \
+	PATH(listen, scoreboard, shared "scoreboard", "file of the counters that all roles share"), \
 	END }
-static const struct settings_option listen_rows[] = LISTEN_ROWS("/run/ponte/");
-static const struct settings_option listen_dir_rows[] = LISTEN_ROWS("run/");
+static const struct settings_option listen_rows[] = LISTEN_ROWS("/run/ponte/", "/run/ponte/shared/");
+static const struct settings_option listen_dir_rows[] = LISTEN_ROWS("run/", "run/");
 
 static const struct settings_option workers_rows[] = {
 	UINT(workers, hooks, 1, 64, "16", "processes that answer webhooks"),
@@ -148,7 +148,7 @@ static const struct settings_option log_rows[] = {
 	END
 };
 static const struct settings_option peers_rows[] = {
-	LIST(peers, roles, check_role, "user names of the roles, each as role=user; empty: the keeper's own user plays all"),
+	LIST(peers, roles, check_role, "user names of the roles, each as role=user; empty: ponte-worker and ponte-courier when the keeper runs as ponte-keeper, else its own user plays all"),
 	END
 };
 static const struct settings_option nginx_rows[] = {

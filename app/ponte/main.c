@@ -14,7 +14,7 @@
 
 /* clang-format off */
 static const struct command commands[] = {
-	{ "up",      cmd_up,      "up --dir DIR [--with-nginx] [--https-port N|0]",
+	{ "up",      cmd_up,      "up --dir DIR [--with-nginx] [--https-port N|0] [--limits]",
 	  "run all roles in the foreground, everything under DIR" },
 	{ "check",   cmd_check,   "check [--store]",
 	  "check settings and keys; with --store recount the books" },

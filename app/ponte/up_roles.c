@@ -124,7 +124,7 @@ become(const struct up_child *child, pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(child->argv[0], (char *const *)child->argv);
-	log_event(LOG_ERROR, "cannot start", LOG_STR("program", child->argv[0]), LOG_STR("why", strerror(errno)));
+	log_event(LOG_ERROR, "cannot-start", LOG_STR("program", child->argv[0]), LOG_STR("why", strerror(errno)));
 	_exit(127);
 }
 
@@ -138,7 +138,7 @@ start(struct up_child *child)
 	if (pid == 0)
 		become(child, self);
 	if (pid < 0) {
-		log_event(LOG_ERROR, "cannot fork", LOG_STR("program", child->name), LOG_STR("why", strerror(errno)));
+		log_event(LOG_ERROR, "cannot-fork", LOG_STR("program", child->name), LOG_STR("why", strerror(errno)));
 		child->due_ms = child->born_ms + PAUSE_MAX;
 		return;
 	}
@@ -235,7 +235,7 @@ say_ready(const struct up *up)
 		r = buf_append_slice(&line, SLICE("}\n"));
 	if (r < 0 || fwrite(buf_view(&line).ptr, 1, buf_view(&line).len, stdout) != buf_view(&line).len ||
 	    fflush(stdout) != 0)
-		log_event(LOG_WARN, "the ready line could not be written");
+		log_event(LOG_WARN, "ready-unsaid");
 }
 
 /* A bad file changes nothing: the roles are told only of a good one. */
@@ -249,7 +249,7 @@ reload(struct up *up)
 		return;
 	fresh.arena = arena;
 	if (cli_config(&fresh) != EXIT_DONE) {
-		log_event(LOG_ERROR, "reload refused: nothing has changed");
+		log_event(LOG_ERROR, "reload-refused");
 		return;
 	}
 	static const int order[] = { UP_WORKER, UP_COURIER, UP_KEEPER };

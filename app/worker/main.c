@@ -123,7 +123,7 @@ open_board(struct pool *p)
 	int r = path ? scoreboard_open(path, &p->board) : -ENOMEM;
 
 	if (r < 0)
-		log_event(LOG_ERROR, "cannot_open_scoreboard", LOG_STR("path", path), LOG_STR("error", strerror(-r)));
+		log_event(LOG_ERROR, "cannot-open-scoreboard", LOG_STR("path", path), LOG_STR("error", strerror(-r)));
 	return r == 0;
 }
 
@@ -143,7 +143,7 @@ open_group(struct pool *p, enum route_group which, const char *name, struct slic
 	const char *text = arena_text(p->setup->arena, path);
 	int r = text ? net_listen(text, SOCKET_MODE, &g->listen_fd) : -ENOMEM;
 	if (r < 0)
-		log_event(LOG_ERROR, "cannot_listen", LOG_STR("group", name), LOG_TEXT("path", path),
+		log_event(LOG_ERROR, "cannot-listen", LOG_STR("group", name), LOG_TEXT("path", path),
 		    LOG_STR("error", strerror(-r)));
 	return r == 0;
 }

@@ -56,7 +56,7 @@ pool_child(const struct pool *p, const struct pool_group *g, unsigned i)
 	if (r == 0)
 		r = serve_new(&w, g->listen_fd, &s);
 	if (r < 0) {
-		log_event(LOG_ERROR, "worker_cannot_start", LOG_STR("group", g->name), LOG_STR("error", strerror(-r)));
+		log_event(LOG_ERROR, "cannot-start", LOG_STR("group", g->name), LOG_STR("error", strerror(-r)));
 	} else {
 		scoreboard_take(w.slot);
 		end = serve_run(s, share_of_requests(p->setup->config.workers.max_requests));
@@ -72,7 +72,7 @@ bear(struct pool *p, struct pool_group *g, unsigned i)
 	pid_t pid = fork();
 
 	if (pid < 0) {
-		log_event(LOG_ERROR, "cannot_fork", LOG_STR("group", g->name), LOG_STR("error", strerror(errno)));
+		log_event(LOG_ERROR, "cannot-fork", LOG_STR("group", g->name), LOG_STR("error", strerror(errno)));
 		g->not_before_ms = clock_mono_ms() + YOUNG_MS;
 		return;
 	}
@@ -99,7 +99,7 @@ died_young(struct pool_group *g, int64_t now)
 	if (now < g->not_before_ms)
 		return;                         /* its siblings, in the same breath */
 	if (g->pause_ms == 0)
-		log_event(LOG_ALARM, "workers_die_young", LOG_STR("group", g->name),
+		log_event(LOG_ALARM, "workers-die-young", LOG_STR("group", g->name),
 		    LOG_STR("help", "the obituaries before and after this line say how they end"));
 	g->pause_ms = g->pause_ms ? 2 * g->pause_ms : YOUNG_MS;
 	if (g->pause_ms > PAUSE_MAX_MS)
@@ -115,7 +115,7 @@ end_episode(struct pool_group *g, int64_t now)
 		return;
 	g->pause_ms = 0;
 	atomic_store(g->troubled, 0);
-	log_event(LOG_NOTICE, "workers_live_again", LOG_STR("group", g->name));
+	log_event(LOG_NOTICE, "workers-live-again", LOG_STR("group", g->name));
 }
 
 static void
@@ -272,7 +272,7 @@ end_renewal(struct pool *p)
 static void
 complain_log(const char *text)
 {
-	log_event(LOG_ERROR, "reload_refused", LOG_STR("mistake", text));
+	log_event(LOG_ERROR, "reload-refused", LOG_STR("mistake", text));
 }
 
 static void
@@ -282,14 +282,14 @@ reload(struct pool *p)
 
 	daemon_reloading();
 	if (setup_load(p->source, true, complain_log, &fresh) != 0) {
-		log_event(LOG_ERROR, "reload_refused", LOG_STR("help", "the settings in force stay; nothing was changed"));
+		log_event(LOG_ERROR, "reload-refused", LOG_STR("help", "the settings in force stay; nothing was changed"));
 		daemon_ready();
 		return;
 	}
 	if (!slice_eq(fresh->config.listen.hooks, p->setup->config.listen.hooks) ||
 	    !slice_eq(fresh->config.listen.api, p->setup->config.listen.api) ||
 	    !slice_eq(fresh->config.listen.scoreboard, p->setup->config.listen.scoreboard))
-		log_event(LOG_WARN, "reload_partial", LOG_STR("help", "new socket paths act after a restart"));
+		log_event(LOG_WARN, "reload-partial", LOG_STR("help", "new socket paths act after a restart"));
 	setup_free(p->setup);
 	p->setup = fresh;
 	log_setup("worker", (enum log_level)config_log_level(&fresh->config));

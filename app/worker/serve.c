@@ -406,12 +406,12 @@ serve_next(struct serve *s, enum worker_exit *ret)
 	case -ECONNABORTED:
 		return true;
 	case -EBADMSG:
-		log_event(LOG_WARN, "no_request", LOG_STR("help", "a peer sent something else than a web server does"));
+		log_event(LOG_WARN, "no-request", LOG_STR("help", "a peer sent something else than a web server does"));
 		return true;
 	}
 	/* Out of descriptors and the like: the master decides whether there is
 	 * sense in another try. */
-	log_event(LOG_ERROR, "cannot_accept", LOG_STR("error", strerror(-r)));
+	log_event(LOG_ERROR, "cannot-accept", LOG_STR("error", strerror(-r)));
 	*ret = WORKER_FAILED;
 	return false;
 }

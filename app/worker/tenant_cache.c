@@ -96,7 +96,7 @@ ask(struct tenant_ask how, struct slice name, int64_t account, struct wire_frame
 		return r;
 	if (ret->kind == P_TENANT_FOUND && wire_ok(ret->payload))
 		return 0;
-	log_event(LOG_ERROR, "keeper_refused", LOG_STR("question", "tenant"),
+	log_event(LOG_ERROR, "keeper-refused", LOG_STR("question", "tenant"),
 	    LOG_TEXT("reason", ret->kind == P_ERROR ? wire_text(ret->payload, T_REASON) : SLICE("no answer to it")));
 	return -EPROTO;
 }
@@ -150,7 +150,7 @@ open_secret(struct tenant_cache *c, const struct tenant_candidate *one, const ch
 		return r;
 	if (r < 0 && c->complained != c->generation) {
 		c->complained = c->generation;
-		log_event(LOG_ERROR, "secret_cannot_be_opened", LOG_TEXT("tenant", one->tenant->name),
+		log_event(LOG_ERROR, "secret-sealed", LOG_TEXT("tenant", one->tenant->name),
 		    LOG_TEXT("sender", one->sender->label), LOG_STR("which", what),
 		    LOG_STR("help", "it was sealed under another intake.key: import the tenant again"));
 	}

@@ -46,10 +46,10 @@ def test_a_bad_file_is_refused_with_its_place_and_the_good_one_stays(make):
     try:
         for text, place in (("workers: {hooks: 900}\n", ":1:18:"), ("a: [\n", ":2:1:"), ("limits:\n  body: lots\n", ":2:9:"),
                             ("nonsense: 1\n", ":1:1:"), ("workers: {hooks: 1}\nworkers: {api: 1}\n", ":2:1:")):
-            refusals = len(ponte.events("reload refused: nothing has changed"))
+            refusals = len(ponte.events("reload-refused"))
             (ponte.dir / "ponte.yaml").write_text(text)
             ponte.process.send_signal(signal.SIGHUP)
-            wait_for(lambda: len(ponte.events("reload refused: nothing has changed")) > refusals, show=ponte.log_tail)
+            wait_for(lambda: len(ponte.events("reload-refused")) > refusals, show=ponte.log_tail)
             assert any("ponte.yaml" + place in line for line in ponte.lines), (text, ponte.log_tail(5))
         load.more(10)
     finally:

@@ -125,6 +125,9 @@ def go_through_everything(ponte, heap):
         ("basic at an unknown path", ponte.ask("GET", "/api/nothing", None, basic)),
         ("a secret and a length that is too much", raw(ponte, request("POST", f"{paths['account']}/{key}", [("Content-Length", 99999999)],
                                                                      length=False))),
+        *((f"path {n} and a length that is too much", raw(ponte, request("POST", path, [("Content-Length", 99999999)], length=False)))
+          for n, path in enumerate((f"/webhook//chatwoot/shop/account/{key}", f"/Webhook/Chatwoot/shop/account/{key}", f"//webhook/chatwoot/shop/account/{key}",
+                       f"{paths['account']}/%43{key[1:]}", f"{paths['account']}//{key}", f"{paths['account']}/{key}/"))),
         ("a secret and a malformed request", raw(ponte, request("POST", f"{paths['account']}/{key}", [("Content-Length", "x")], length=False))),
         ("a secret over plain http", plain(ponte, f"{paths['account']}/{key}")),
         ("a body of 5 MiB", ponte.send(canary_message(filler="y" * (5 << 20)), secret=SECRETS["webhook secret"])),

@@ -72,7 +72,7 @@ defaults(void)
 	    slice_eq(c->listen.api, SLICE("/run/ponte/api.sock")) &&
 	    slice_eq(c->listen.keeper, SLICE("/run/ponte/keeper.sock")) &&
 	    slice_eq(c->listen.courier, SLICE("/run/ponte/courier.sock")));
-	ROW("so do the counters", slice_eq(c->listen.scoreboard, SLICE("/run/ponte/scoreboard")));
+	ROW("so do the counters", slice_eq(c->listen.scoreboard, SLICE("/run/ponte/shared/scoreboard")));
 	ROW("the store lies under /var/lib/ponte", slice_eq(c->store.path, SLICE("/var/lib/ponte/ponte.db")));
 	ROW("the keys lie under /etc/ponte", slice_eq(c->keys.dir, SLICE("/etc/ponte/keys")));
 	ROW("workers", c->workers.hooks == 16 && c->workers.api == 8 && c->workers.max_requests == 100000 && c->workers.deadline == 15000);
