@@ -239,7 +239,7 @@ hex_decode(struct slice text, void *ret_bytes, size_t len)
 		if (hex_digit(text.ptr[i]) < 0)
 			return -EINVAL;
 	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(hex_digit(text.ptr[2 * i]) << 4 | hex_digit(text.ptr[2 * i + 1]));
+		out[i] = (uint8_t)(16 * hex_digit(text.ptr[2 * i]) + hex_digit(text.ptr[2 * i + 1]));
 	return 0;
 }
 
@@ -306,7 +306,7 @@ read_all(int fd, size_t limit, char **ret, size_t *ret_len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return negative_errno();
 		if (n == 0)
 			break;
 		len += (size_t)n;
@@ -325,12 +325,12 @@ read_file(const char *path, size_t limit, bool private, char **ret, size_t *ret_
 {
 	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	if (private) {
 		/* Of the open file: the name may point elsewhere by now. */
 		struct stat st;
 		if (fstat(fd, &st) < 0)
-			return -errno;
+			return negative_errno();
 		if (st.st_mode & (S_IRWXO | S_IWGRP))
 			return -EPERM;
 	}
@@ -357,7 +357,7 @@ write_all(int fd, struct slice bytes)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return negative_errno();
 		bytes = slice_after(bytes, (size_t)n);
 	}
 	return 0;
@@ -375,8 +375,8 @@ flush_directory_of(const char *path)
 		slash[slash == dir ? 1 : 0] = '\0';
 	CLEANUP(close_fd) int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
+		return negative_errno();
+	return fsync(fd) < 0 ? negative_errno() : 0;
 }
 
 static int
@@ -386,7 +386,7 @@ fill_file(int fd, struct slice bytes, unsigned mode)
 	if (r < 0)
 		return r;
 	if (fchmod(fd, (mode_t)mode) < 0 || fsync(fd) < 0)
-		return -errno;
+		return negative_errno();
 	return 0;
 }
 
@@ -403,12 +403,12 @@ write_file(const char *path, struct slice bytes, unsigned mode, bool replace)
 
 	CLEANUP(close_fd) int fd = mkstemp(temporary);
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	int r = fill_file(fd, bytes, mode);
 	/* link() does not replace, as rename() does. */
 	if (r == 0 && (replace ? rename(temporary, path) : link(temporary, path)) < 0)
-		r = -errno;
+		r = negative_errno();
 	if (r < 0 || !replace)
 		unlink(temporary);
 	return r < 0 ? r : flush_directory_of(path);

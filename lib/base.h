@@ -10,6 +10,7 @@
 #ifndef PONTE_BASE_H
 #define PONTE_BASE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,17 @@
 /* Calls fn(&variable) when the variable leaves its scope.  Not on exit(). */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* -errno as a result.  After a failed call errno is positive; said here, the
+ * compiler and its analyzers can count on a result below 0. */
+static inline int
+negative_errno(void)
+{
+	int e = errno;
+	if (e <= 0)
+		__builtin_unreachable();
+	return -e;
+}
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)

@@ -532,7 +532,7 @@ client_poll(struct client *c, struct pollfd *extra, size_t n, int timeout_ms)
 		return -EIO;
 	/* libcurl tells of less than poll() does: no POLLHUP, no POLLERR. */
 	if (n > 0 && poll(extra, (nfds_t)n, 0) < 0 && errno != EINTR)
-		return -errno;
+		return negative_errno();
 	return move(c, &next);
 }
 
@@ -582,6 +582,7 @@ take(struct transfers *from, const void *cookie)
 	struct transfer *t;
 
 	TAILQ_FOREACH(t, from, place) {
+		/* cppcheck-suppress uninitvar ; the macro sets it */
 		if (t->cookie == cookie) {
 			TAILQ_REMOVE(from, t, place);
 			return t;

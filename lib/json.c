@@ -162,12 +162,9 @@ json_parse(struct slice text, struct json **ret)
 {
 	struct json_scan scan;
 	struct json_token t;
-	struct builder b;
+	struct builder b = { .root = NULL };
 	int r;
 
-	b.root = NULL;
-	b.depth = 0;
-	b.key = b.text = (struct buf){ 0 };
 	json_scan_start(&scan, text, JSON_DEPTH_MAX);
 	do {
 		/* The text passed json_check(). */

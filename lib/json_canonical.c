@@ -136,6 +136,7 @@ close_object(struct canon *c, const struct nest *o)
 	struct member *m = c->members ? c->members + o->member : NULL;
 	size_t n = c->members_used - o->member;
 
+	REQUIRE(m || n == 0);
 	for (size_t i = 0; i < n; i++) {
 		size_t end = i + 1 < n ? m[i + 1].start : c->out->len;
 		m[i].len = end - m[i].start;
@@ -199,6 +200,7 @@ take_token(struct canon *c, const struct json_token *t)
 		return take_key(c, t);
 	case JSON_TOKEN_OBJECT_END:
 		c->depth--;
+		REQUIRE(around);
 		return close_object(c, around);
 	case JSON_TOKEN_ARRAY_END:
 		c->depth--;

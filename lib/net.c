@@ -32,7 +32,7 @@ static int
 open_socket(bool nonblocking)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? negative_errno() : fd;
 }
 
 /* Nobody listens behind the file: it was left by a process that died.  0 when
@@ -53,7 +53,7 @@ remove_dead(const char *path)
 		return -EADDRINUSE;
 	if (r != -ECONNREFUSED)
 		return r == -ENOENT ? 0 : r;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	return unlink(path) < 0 && errno != ENOENT ? negative_errno() : 0;
 }
 
 int
@@ -70,17 +70,17 @@ net_listen(const char *path, unsigned mode, int *ret_fd)
 	/* Before bind(), so the file never stands there with wider rights;
 	 * again after it, since bind() took the umask away from them. */
 	if (fchmod(fd, (mode_t)mode) < 0)
-		return -errno;
-	r = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+		return negative_errno();
+	r = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? negative_errno() : 0;
 	if (r == -EADDRINUSE) {
 		r = remove_dead(path);
 		if (r == 0 && bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
-			r = -errno;
+			r = negative_errno();
 	}
 	if (r < 0)
 		return r;
 	if (chmod(path, (mode_t)mode) < 0 || listen(fd, BACKLOG) < 0) {
-		r = -errno;
+		r = negative_errno();
 		unlink(path);
 		return r;
 	}
@@ -104,7 +104,7 @@ net_connect(const char *path, bool nonblocking, int *ret_fd)
 		r = connect(fd, (struct sockaddr *)&address, sizeof address);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
-		return -errno;
+		return negative_errno();
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
@@ -117,7 +117,7 @@ net_peer_uid(int fd, uid_t *ret)
 	socklen_t len = sizeof who;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-		return -errno;
+		return negative_errno();
 	*ret = who.uid;
 	return 0;
 }
@@ -137,7 +137,7 @@ net_read(int fd, struct buf *in, size_t limit)
 		n = read(fd, in->ptr + in->at + in->len, room);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return negative_errno();
 	in->len += (size_t)n;
 	return n;
 }
@@ -151,7 +151,7 @@ send_some(int fd, struct slice *rest)
 		n = send(fd, rest->ptr, rest->len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return negative_errno();
 	*rest = slice_after(*rest, (size_t)n);
 	return 0;
 }
@@ -208,7 +208,7 @@ wait_for(int fd, short what, int64_t deadline_ms)
 	struct pollfd p = { .fd = fd, .events = what };
 	int n = poll(&p, 1, left > INT32_MAX ? INT32_MAX : (int)left);
 	if (n < 0 && errno != EINTR)
-		return -errno;
+		return negative_errno();
 	return 0;
 }
 

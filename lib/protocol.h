@@ -47,9 +47,10 @@ enum protocol_kind {
 	P_OK,
 	P_TENANT_LIST = 33, /* → P_TENANT_FOUND with all (T_MORE when cut) ; T_AFTER name to go on behind */
 	P_TENANT_REMOVE = 35, /* T_NAME → P_OK or P_ERROR E_NOT_FOUND / E_CONFLICT (work is queued, unless T_FORCE) */
-	P_QUEUE_LIST = 41,  /* T_NAME?, T_STATE?, T_KIND?, T_EVENT_ID?, T_AFTER id, T_MAX.  → P_QUEUE_ROWS: T_ROW groups, T_MORE */
+	P_QUEUE_LIST = 41,  /* T_NAME?, T_STATE?, T_KIND?, T_EVENT_ID?, T_AFTER id, T_MAX (kind and state as numbers).
+	                     * → P_QUEUE_ROWS: T_ROW groups; T_MORE with T_AFTER to go on behind, also after an empty page */
 	P_QUEUE_ROWS,
-	P_QUEUE_RETRY = 43, /* T_DELIVERY…, or filters as above with T_ALL.  → P_OK: T_COUNT */
+	P_QUEUE_RETRY = 43, /* T_DELIVERY…, or filters as above with T_ALL.  → P_OK: T_COUNT; T_MORE and T_AFTER as above */
 	P_QUEUE_DROP = 45,  /* likewise; T_DRY_RUN counts only */
 	P_QUEUE_COUNTS = 47,/* → P_QUEUE_ROWS: T_ROW groups {T_NAME, T_BOOK, T_STATE, T_COUNT}: the books as they stand */
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only

@@ -119,7 +119,7 @@ int
 reach_list_add(struct reach_list *l, struct slice entry)
 {
 	CLEANUP(buf_free) struct buf url = { 0 };
-	struct http_url u;
+	struct http_url u = { 0 };
 
 	/* The port must be said: there is no scheme to guess it from. */
 	const char *colon = entry.len ? memrchr(entry.ptr, ':', entry.len) : NULL;

@@ -23,13 +23,13 @@ open_locked(const char *path, int *ret_fd)
 {
 	CLEANUP(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	int r;
 	do
 		r = flock(fd, LOCK_EX);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
-		return -errno;
+		return negative_errno();
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
@@ -40,10 +40,10 @@ look(int fd, const char *path, enum found *ret)
 {
 	struct stat open_one, named;
 	if (fstat(fd, &open_one) < 0)
-		return -errno;
+		return negative_errno();
 	if (stat(path, &named) < 0) {
 		if (errno != ENOENT)
-			return -errno;
+			return negative_errno();
 		*ret = FOUND_MOVED;             /* removed while we waited for the lock */
 		return 0;
 	}
@@ -60,7 +60,7 @@ look(int fd, const char *path, enum found *ret)
 	_Static_assert(sizeof head <= HEAD, "the head stands before the slots");
 	ssize_t n = pread(fd, &head, sizeof head, 0);
 	if (n < 0)
-		return -errno;
+		return negative_errno();
 	bool ours = n == (ssize_t)sizeof head && memcmp(head.magic, MAGIC, sizeof head.magic) == 0 &&
 	    head.slot_size == sizeof(struct scoreboard_slot) && head.slots == SLOTS &&
 	    open_one.st_size == (off_t)sizeof(struct scoreboard);
@@ -73,7 +73,7 @@ map(int fd, struct scoreboard **ret)
 {
 	void *p = mmap(NULL, sizeof(struct scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		return -errno;
+		return negative_errno();
 	*ret = p;
 	return 0;
 }
@@ -83,10 +83,10 @@ map(int fd, struct scoreboard **ret)
 static int
 fill(int fd)
 {
-	struct scoreboard *sb;
+	struct scoreboard *sb = NULL;
 
 	if (fchmod(fd, 0660) < 0)               /* whatever the umask said */
-		return -errno;
+		return negative_errno();
 	/* Allocated, not only sized: a full file system shall say so here, and
 	 * not as SIGBUS at the first touch. */
 	int r = posix_fallocate(fd, 0, (off_t)sizeof(struct scoreboard));
@@ -95,6 +95,7 @@ fill(int fd)
 	r = map(fd, &sb);
 	if (r < 0)
 		return r;
+	REQUIRE(sb);
 	sb->slot_size = sizeof(struct scoreboard_slot);
 	sb->slots = SLOTS;
 	atomic_thread_fence(memory_order_release);
@@ -108,7 +109,7 @@ scoreboard_open(const char *path, struct scoreboard **ret)
 {
 	for (int i = 0; i < TRIES; i++) {
 		CLEANUP(close_fd) int fd = -1;
-		enum found found;
+		enum found found = FOUND_OTHER;
 		int r = open_locked(path, &fd);
 		if (r == 0)
 			r = look(fd, path, &found);
@@ -128,7 +129,7 @@ scoreboard_open(const char *path, struct scoreboard **ret)
 		/* Removed, never cut: a process of the other layout may still
 		 * have it mapped. */
 		if (found == FOUND_OTHER && unlink(path) < 0 && errno != ENOENT)
-			return -errno;
+			return negative_errno();
 	}
 	return -EBUSY;
 }

@@ -462,7 +462,9 @@ read_document(struct slice text, const struct settings_option *table, void *targ
 	if (!yaml_parser_load(&parser, &doc))
 		return syntax_mistake(&parser, text, w->errors);        /* one anchor named twice */
 	w->doc = &doc;
-	return read_map(w, table, yaml_document_get_root_node(&doc), target);
+	r = read_map(w, table, yaml_document_get_root_node(&doc), target);
+	w->doc = NULL;
+	return r;
 }
 
 int

@@ -32,6 +32,7 @@ wrong(struct settings_why *why, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
+	/* cppcheck-suppress ctuuninitvar ; it is written here */
 	vsnprintf(why->text, sizeof why->text, fmt, ap);
 	va_end(ap);
 	return SETTINGS_E_WRONG;

@@ -52,7 +52,11 @@ struct db_bind { enum { DB_B_END, DB_B_INT, DB_B_NULL, DB_B_TEXT, DB_B_BLOB } ty
 #define DB_T(slice)  ((struct db_bind){ DB_B_TEXT, 0, (slice) })
 #define DB_B(slice)  ((struct db_bind){ DB_B_BLOB, 0, (slice) })
 #define DB_NULL      ((struct db_bind){ DB_B_NULL, 0, { 0, 0 } })
+#ifdef __cppcheck__                     /* which does not know __VA_OPT__ */
+#define DB_BINDS(...) (const struct db_bind[]){ { DB_B_END, 0, { 0, 0 } } }
+#else
 #define DB_BINDS(...) (const struct db_bind[]){ __VA_ARGS__ __VA_OPT__(,) { DB_B_END, 0, { 0, 0 } } }
+#endif
 
 /* Binds; db_next() reads the rows.  `sql` is a literal.  Bound bytes must live
  * until db_close(). */

@@ -18,7 +18,7 @@ flush_directory(const char *path)
 	if (!dir)
 		return -ENOMEM;
 	int fd CLEANUP(close_fd) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fd < 0 || fsync(fd) < 0 ? negative_errno() : 0;
 }
 
 int
@@ -32,7 +32,7 @@ store_file_lock(const char *path, int *ret_fd)
 	memcpy(name + len, ".lock", sizeof(".lock"));
 	int fd CLEANUP(close_fd) = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? STORE_E_LOCKED : -errno;
 	*ret_fd = fd;
@@ -47,6 +47,6 @@ store_file_make(const char *path)
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
 	if (fsync(fd) < 0)
-		return -errno;
+		return negative_errno();
 	return flush_directory(path);
 }

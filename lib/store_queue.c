@@ -157,7 +157,8 @@ retry_one(struct store *s, int64_t id, int64_t now_us)
 	if (d.state != DELIVERY_PENDING) {
 		/* A new life: its age, its attempts and its batch begin again. */
 		d.batch = d.attempt = d.begun = 0;
-		r = db_run(s, "UPDATE delivery SET crashes = 0, late = 0, since_us = ?1, made_us = ?1 WHERE id = ?2",
+		r = db_run(s, "UPDATE delivery SET crashes = 0, late = 0, status = 0, reason = NULL, since_us = ?1, made_us = ?1"
+		    " WHERE id = ?2",
 		    DB_I(now_us), DB_I(id));
 		if (r == 0)
 			r = delivery_move(s, &d, DELIVERY_PENDING);

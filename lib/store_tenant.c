@@ -125,7 +125,7 @@ remove_tenant(struct store *s, struct slice name, int64_t id, bool force, int64_
 int
 store_tenant_remove(struct store *s, struct slice name, bool force, int64_t now_us, char reterr[static STORE_TEXT])
 {
-	int64_t id;
+	int64_t id = 0;
 	int r = tenant_id(s, name, &id);
 	if (r < 0)
 		return r;

@@ -43,7 +43,7 @@ read_stdin(struct buf *out)
 			break;
 	}
 	if (n < 0)
-		r = -errno;
+		r = negative_errno();
 	crypt_wipe(byte, sizeof byte);
 	return r;
 }

@@ -52,11 +52,11 @@ trust_gather(const char *extra, int *ret_fd)
 		return r;
 	fd = memfd_create("ponte-cas", MFD_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	for (struct slice rest = buf_view(&all); rest.len > 0;) {
 		ssize_t n = write(fd, rest.ptr, rest.len);
 		if (n < 0)
-			return -errno;
+			return negative_errno();
 		rest = slice_after(rest, (size_t)n);
 	}
 	*ret_fd = fd;

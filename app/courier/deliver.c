@@ -49,6 +49,7 @@ log_attempt(const struct job *j, enum log_level level, const char *verdict, stru
 	const struct delivery *d = &j->delivery;
 	char id[UUID_TEXT];
 	uuid_text(&d->event, id);
+	REQUIRE(vtable(d->dest));
 	log_event(level, "delivery", LOG_STR("event_id", id), LOG_TEXT("request_id", d->request_id),
 	    LOG_TEXT("tenant", d->tenant), LOG_STR("kind", delivery_kind_text(d->kind)),
 	    LOG_STR("dest", vtable(d->dest)->name), LOG_INT("delivery", d->key), LOG_INT("attempt", d->attempt),

@@ -149,7 +149,7 @@ loop_run(struct courier *c)
 	sigaddset(&ours, SIGHUP);
 	struct loop l = { .signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC) };
 	if (l.signal_fd < 0)
-		return -errno;
+		return negative_errno();
 	probes_init(&l.probes, c->listen_fd);
 	if (daemon_watchdog_ms() > 0)
 		l.alive_at_ms = clock_mono_ms();

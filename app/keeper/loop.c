@@ -169,7 +169,7 @@ round_of(struct keeper *k, int wait_ms, int *ret_error)
 	struct epoll_event e[EVENTS_AT_ONCE];
 	int n = epoll_wait(k->epoll_fd, e, EVENTS_AT_ONCE, wait_ms);
 	if (n < 0 && errno != EINTR)
-		*ret_error = -errno;
+		*ret_error = negative_errno();
 	keeper_tick_clock(k);
 	take_waiting(k);
 	for (int i = 0; i < n; i++)

@@ -41,7 +41,7 @@ peer_new(struct keeper *k, int fd)
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = &p->watch };
 	int r = net_peer_uid(fd, &p->uid);
 	if (r == 0 && epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
-		r = -errno;
+		r = negative_errno();
 	if (r < 0) {
 		free(p);
 		return r;

@@ -34,7 +34,7 @@ write_all(int fd, struct slice bytes)
 	while (bytes.len) {
 		ssize_t n = write(fd, bytes.ptr, bytes.len);
 		if (n < 0 && errno != EINTR)
-			return -errno;
+			return negative_errno();
 		if (n > 0)
 			bytes = slice_after(bytes, (size_t)n);
 	}
@@ -73,7 +73,7 @@ spawn(struct keeper *k, int *ret_fd)
 	posix_spawn_file_actions_t actions;
 	char *argv[] = { (char *)"ponte-keeper", (char *)"--recount", (char *)(uintptr_t)k->config.store.path.ptr, NULL };
 	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return -errno;
+		return negative_errno();
 	if (posix_spawn_file_actions_init(&actions) != 0) {
 		close(pipe_fd[0]);
 		close(pipe_fd[1]);
@@ -84,7 +84,7 @@ spawn(struct keeper *k, int *ret_fd)
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipe_fd[1]);
 	if (r == 0 && fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK) < 0)
-		r = -errno;
+		r = negative_errno();
 	if (r < 0) {
 		close(pipe_fd[0]);
 		return r;

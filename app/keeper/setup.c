@@ -163,7 +163,7 @@ watch(struct keeper *k, int fd, struct watch *what, enum watch_type type)
 {
 	what->type = type;
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = what };
-	return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+	return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? negative_errno() : 0;
 }
 
 static int
@@ -175,7 +175,7 @@ open_signals(struct keeper *k)
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGHUP);
 	k->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
-	return k->signal_fd < 0 ? -errno : watch(k, k->signal_fd, &k->on_signal, WATCH_SIGNAL);
+	return k->signal_fd < 0 ? negative_errno() : watch(k, k->signal_fd, &k->on_signal, WATCH_SIGNAL);
 }
 
 static int
@@ -218,7 +218,7 @@ setup_all(struct keeper *k)
 	if (r < 0)
 		return r;
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = k->epoll_fd < 0 ? -errno : open_signals(k);
+	r = k->epoll_fd < 0 ? negative_errno() : open_signals(k);
 	if (r == 0)
 		r = open_socket(k);
 	if (r < 0)

@@ -219,7 +219,7 @@ read_stdin(struct buf *out)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : 0;
+			return n < 0 ? negative_errno() : 0;
 		if (out->len + (size_t)n > BODY_MAX)
 			return -EFBIG;
 		int r = buf_append(out, step, (size_t)n);

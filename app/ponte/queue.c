@@ -195,7 +195,7 @@ list(struct cli *cli, const struct options *o)
 	uint64_t shown = 0;
 	bool more = true;
 	while (more && shown < o->limit) {
-		struct wire_frame answer;
+		struct wire_frame answer = { 0 };
 		struct wire_field f;
 		if (ask(cli, P_QUEUE_LIST, o, after, o->limit - shown, &answer) != EXIT_DONE)
 			return EXIT_FAILED;
@@ -221,7 +221,7 @@ list(struct cli *cli, const struct options *o)
 static int
 show(struct cli *cli, const struct options *o)
 {
-	struct wire_frame answer;
+	struct wire_frame answer = { 0 };
 	struct wire_field f;
 	size_t found = 0;
 	if (ask(cli, P_QUEUE_LIST, o, 0, IDS_MAX, &answer) != EXIT_DONE)
@@ -246,7 +246,7 @@ change(struct cli *cli, const struct options *o)
 	bool drop = strcmp(o->verb, "drop") == 0, more = true;
 	int64_t count = 0, after = o->after;
 	while (more) {
-		struct wire_frame answer;
+		struct wire_frame answer = { 0 };
 		if (ask(cli, drop ? P_QUEUE_DROP : P_QUEUE_RETRY, o, after, IDS_MAX, &answer) != EXIT_DONE)
 			return EXIT_FAILED;
 		count += wire_i64(answer.payload, T_COUNT, 0);
@@ -264,7 +264,7 @@ change(struct cli *cli, const struct options *o)
 static int
 counts(struct cli *cli, const struct options *o)
 {
-	struct wire_frame answer;
+	struct wire_frame answer = { 0 };
 	struct wire_field f;
 	if (ask(cli, P_QUEUE_COUNTS, o, 0, 1, &answer) != EXIT_DONE)
 		return EXIT_FAILED;

@@ -82,8 +82,8 @@ find_tenant(struct send *s)
 	struct cli *cli = s->cli;
 	CLEANUP(buf_free) struct buf out = { 0 };
 	struct wire_writer w;
-	struct wire_frame answer;
-	struct slice record;
+	struct wire_frame answer = { 0 };
+	struct slice record = { 0 };
 
 	wire_begin(&w, &out, s->tenant_name ? P_TENANT_FIND : P_TENANT_LIST, net_caller_next(&cli->keeper));
 	if (s->tenant_name)
@@ -142,6 +142,7 @@ make_body(struct send *s)
 	    "\"conversation\":{\"id\":%lld,\"inbox_id\":%lld,\"status\":\"pending\",\"channel\":\"Channel::WebWidget\","
 	    "\"messages\":[],\"labels\":[],\"meta\":{\"assignee\":null},\"updated_at\":%lld.%06lld}}";
 	CLEANUP(buf_free) struct buf text = { 0 };
+	REQUIRE(s->sender);
 	const struct tenant_installation *in = tenant_installation_find(&s->tenant, s->sender->installation);
 	int64_t inbox = s->sender->inbox ? s->sender->inbox : in && in->inboxes ? in->inbox[0].id : 1;
 	char at[CLOCK_TEXT];
@@ -256,7 +257,7 @@ look(struct send *s, size_t *shown, bool *ret_over)
 {
 	CLEANUP(buf_free) struct buf out = { 0 };
 	struct wire_writer w;
-	struct wire_frame answer;
+	struct wire_frame answer = { 0 };
 	size_t row = 0;
 
 	wire_begin(&w, &out, P_QUEUE_LIST, net_caller_next(&s->cli->keeper));

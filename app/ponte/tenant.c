@@ -114,8 +114,8 @@ put_tenant(struct cli *cli, const struct tenant *t)
 static int
 import_tenants(struct cli *cli, const struct options *o)
 {
-	struct tenant *t;
-	size_t count;
+	struct tenant *t = NULL;
+	size_t count = 0;
 
 	if (cli_config(cli) != EXIT_DONE || read_tenants(cli, o, &t, &count) != EXIT_DONE)
 		return EXIT_FAILED;

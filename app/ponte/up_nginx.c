@@ -65,7 +65,7 @@ run_openssl(const char *const *argv)
 	pid_t pid = fork();
 
 	if (pid < 0)
-		return -errno;
+		return negative_errno();
 	if (pid == 0) {
 		int null = open("/dev/null", O_RDWR);
 		sigset_t none;
@@ -78,7 +78,7 @@ run_openssl(const char *const *argv)
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return -errno;
+			return negative_errno();
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 

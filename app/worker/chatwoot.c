@@ -189,6 +189,7 @@ put(struct intake *in, const struct tenant_entry *tenants, const struct judgemen
 	struct worker *w = in->r->worker;
 	struct wire_writer out;
 
+	REQUIRE(j->from);
 	buf_clear(&w->frame);
 	int r = buf_reserve(&w->frame, in->r->body.len + 4 * KIB);
 	if (r < 0)
@@ -310,7 +311,7 @@ take_in(struct intake *in)
 	in->event = uuid_make(clock_wall_us());
 	for (unsigned i = 0; i < TRIES; i++) {
 		const struct tenant_entry *tenants;
-		struct judgement j;
+		struct judgement j = { 0 };
 		int found = find_and_judge(in, i > 0, &tenants, &j);
 		if (found == TENANT_CACHE_E_NONE) {
 			answer_refuse(r, REQUEST_R_UNKNOWN_TENANT, in->name.len ? SLICE("no tenant of that name") :

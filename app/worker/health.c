@@ -101,7 +101,7 @@ probe(struct net_caller *who, struct buf *frame, struct wire_frame *ret)
 static void
 look_at_keeper(struct worker *w)
 {
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	w->ready.keeper_age_ms = w->ready.waiting = -1;
 	if (probe(&w->keeper, &w->frame, &f) < 0) {

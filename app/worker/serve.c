@@ -50,7 +50,7 @@ set_signals(void)
 
 	if (sigaction(SIGPIPE, &ignore, NULL) < 0 || sigaction(SIGUSR1, &ignore, NULL) < 0 ||
 	    sigaction(SIGTERM, &stop, NULL) < 0)
-		return -errno;
+		return negative_errno();
 	return 0;
 }
 
@@ -63,7 +63,7 @@ watch(int listen_fd, int *ret_epoll_fd)
 	CLEANUP(close_fd) int fd = epoll_create1(EPOLL_CLOEXEC);
 
 	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, listen_fd, &listening) < 0)
-		return -errno;
+		return negative_errno();
 	*ret_epoll_fd = fd;
 	fd = -1;
 	return 0;
@@ -343,7 +343,7 @@ accept_request(struct serve *s)
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	if (guard_wait(fd, s->front) != 0) {
 		close_fd(&fd);
 		return -EBADMSG;

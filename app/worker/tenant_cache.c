@@ -82,6 +82,7 @@ ask(struct tenant_ask how, struct slice name, int64_t account, struct wire_frame
 {
 	struct wire_writer w;
 
+	*ret = (struct wire_frame){ 0 };
 	buf_clear(how.frame);
 	wire_begin(&w, how.frame, P_TENANT_FIND, net_caller_next(how.keeper));
 	if (name.len)

@@ -157,7 +157,7 @@ read_status(struct reading *r)
 static int
 read_owner(struct reading *r)
 {
-	const struct json *meta, *assignee, *type;
+	const struct json *meta = NULL, *assignee = NULL, *type = NULL;
 	struct slice word = { 0 };
 	int e = reading_object(r, r->conversation, "meta", r->prefix, &meta);
 

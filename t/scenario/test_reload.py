@@ -97,7 +97,7 @@ def test_workers_are_replaced_after_their_share_and_no_request_fails(make):
     finally:
         load.stop()
     assert not load.bad, load.bad[:3]
-    recycled = [e for e in ponte.events("worker_gone") if "share" in e["why"]]
+    recycled = [e for e in ponte.events("worker-gone") if "share" in e["why"]]
     assert len(recycled) >= 300 // 24 - 2, len(recycled)
     assert all(e["level"] == "info" for e in recycled), "nothing to be alarmed at"
     shares = [e["lived_ms"] for e in recycled]
@@ -119,7 +119,7 @@ def test_a_request_over_the_deadline_is_ended_from_outside(make):
         os.kill(keeper, signal.SIGCONT)
     refused(a, 500, "TRY_AGAIN")
     assert 0.9 < took < 2.7, took
-    gone = wait_for(lambda: [e for e in ponte.events("worker_gone") if e.get("request_id") == a.json["request_id"]], show=ponte.log_tail)[0]
+    gone = wait_for(lambda: [e for e in ponte.events("worker-gone") if e.get("request_id") == a.json["request_id"]], show=ponte.log_tail)[0]
     assert gone["why"] == "deadline" and gone["route"] == HOOKS.replace("shop", "{tenant}").replace("bot", "{kind}"), gone
     assert gone["busy_ms"] >= 1000 and gone["body_digest"] and gone["level"] == "error", gone
     wait_for(lambda: len(workers(ponte, "hooks")) == 2)
@@ -132,5 +132,5 @@ def test_a_peer_that_connects_and_says_nothing_meets_the_deadline_too(make, grou
     ponte.tenant()
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(ponte.dir / f"run/{group}.sock"))
-        wait_for(lambda: [e for e in ponte.events("worker_gone", group=group) if e["why"] == "deadline"], show=ponte.log_tail)
+        wait_for(lambda: [e for e in ponte.events("worker-gone", group=group) if e["why"] == "deadline"], show=ponte.log_tail)
     assert ponte.send(message()).status == 200 and ponte.ask("GET", "/health").status == 200
