@@ -22,6 +22,6 @@ backoff_delay_ms(unsigned attempt, uint32_t dice)
 int64_t
 backoff_with_hint_ms(int64_t own_ms, int64_t hint_ms, int64_t cap_ms)
 {
-	int64_t longer = hint_ms > own_ms ? hint_ms : own_ms;
-	return longer < cap_ms ? longer : cap_ms;
+	int64_t hint = hint_ms < cap_ms ? hint_ms : cap_ms;
+	return hint > own_ms ? hint : own_ms;
 }

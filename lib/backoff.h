@@ -14,7 +14,8 @@ int64_t backoff_ceiling_ms(unsigned attempt);
 int64_t backoff_delay_ms(unsigned attempt, uint32_t dice);
 
 /* What a peer asked for by Retry-After (milliseconds, -1 for nothing) against
- * our own delay: the longer of the two, and never above cap_ms. */
+ * our own delay: the longer of the two.  Of the hint no more than cap_ms
+ * counts; our own delay is not cut. */
 int64_t backoff_with_hint_ms(int64_t own_ms, int64_t hint_ms, int64_t cap_ms);
 
 #endif

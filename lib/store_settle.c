@@ -52,7 +52,7 @@ ask_fence(struct store *s, const struct delivery *d, const char **ret_why)
 {
 	DB_QUERY(q);
 	int r = db_first(s, &q, "SELECT e.fence, e.mode, c.status, c.owner, c.owner_id, c.updated_us, c.human, c.stopped,"
-	    " c.fence, c.fence_why FROM event e JOIN conversation c ON c.id = e.conversation WHERE e.id = ?", DB_I(d->event));
+	    " c.fence, c.fence_why, e.facts FROM event e JOIN conversation c ON c.id = e.conversation WHERE e.id = ?", DB_I(d->event));
 	if (r != 0)
 		return r < 0 ? r : db_fail(s, "delivery %" PRId64 " has no conversation", d->id);
 	struct chatwoot_state state = {
@@ -62,7 +62,12 @@ ask_fence(struct store *s, const struct delivery *d, const char **ret_why)
 		.human = db_int(q, 6) != 0, .stopped = db_int(q, 7) != 0,
 		.fence = (uint32_t)db_int(q, 8), .fence_why = (int)db_int(q, 9),
 	};
-	*ret_why = chatwoot_fence(&state, (uint32_t)db_int(q, 0), (enum chatwoot_mode)db_int(q, 1));
+	struct chatwoot_facts facts;
+	struct chatwoot_policy policy;
+	/* Facts that another version packed: the mode has a column of its own. */
+	if (chatwoot_unpack(db_text(q, 10), &facts, &policy) < 0)
+		policy = (struct chatwoot_policy){ .mode = (enum chatwoot_mode)db_int(q, 1), .answer_open = true };
+	*ret_why = chatwoot_fence(&state, (uint32_t)db_int(q, 0), &policy);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  *   job.c          a batch in our hands, and what belongs to it
  *   where.c        tenants, and where their deliveries go: URL and token
  *   dest.c         how much may go where: breaker, limits, pauses
+ *   strikes.c      answers that were held against a delivery
  *   to_hub.c, to_chatwoot.c   what is said there, and what the answers mean
  */
 #ifndef PONTE_COURIER_COURIER_H
@@ -16,6 +17,7 @@
 #include "app/courier/dest.h"
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
+#include "app/courier/strikes.h"
 #include "app/courier/where.h"
 #include "lib/arena.h"
 #include "lib/client.h"
@@ -36,6 +38,7 @@ struct courier {
 	struct where         where;
 	struct dests         dests;
 	struct jobs          jobs;
+	struct strikes       strikes;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

@@ -25,11 +25,8 @@
 static const struct destination *
 vtable(enum delivery_dest dest)
 {
-	switch (dest) {
-	case DEST_HUB:      return &to_hub;
-	case DEST_CHATWOOT: return &to_chatwoot;
-	}
-	return NULL;
+	REQUIRE(dest == DEST_HUB || dest == DEST_CHATWOOT);     /* delivery_read() takes no other */
+	return dest == DEST_HUB ? &to_hub : &to_chatwoot;
 }
 
 /* What is being built or judged is noted where the next courier finds it:
@@ -49,7 +46,6 @@ log_attempt(const struct job *j, enum log_level level, const char *verdict, stru
 	const struct delivery *d = &j->delivery;
 	char id[UUID_TEXT];
 	uuid_text(&d->event, id);
-	REQUIRE(vtable(d->dest));
 	log_event(level, "delivery", LOG_STR("event_id", id), LOG_TEXT("request_id", d->request_id),
 	    LOG_TEXT("tenant", d->tenant), LOG_STR("kind", delivery_kind_text(d->kind)),
 	    LOG_STR("dest", vtable(d->dest)->name), LOG_INT("delivery", d->key), LOG_INT("attempt", d->attempt),
@@ -201,7 +197,12 @@ judged(struct courier *c, struct job *j, const struct judgement *g, const struct
 	if (!g->alarm && signal == BREAKER_GOOD)
 		dest_well(d);
 	if (g->hold_ms > 0)
-		dest_hold(d, g->hold_ms < cap ? g->hold_ms : cap, now_ms);
+		dest_hold(d, backoff_with_hint_ms(g->delay_ms, g->hold_ms, cap), now_ms);
+
+	if (g->strike)
+		strikes_add(&c->strikes, j->delivery.key);
+	else if (g->verdict != SETTLE_RETRY && g->verdict != SETTLE_STOP)
+		strikes_forget(&c->strikes, j->delivery.key);
 
 	leave(c, j, signal, now_ms);
 	settle(c, j, &(struct settlement){
@@ -333,7 +334,7 @@ deliver_go(struct courier *c, struct job *j, int64_t now_ms)
 /* ---- what came back ------------------------------------------------------ */
 
 static void
-judge_result(struct job *j, const struct client_result *res, struct judgement *ret)
+judge_result(const struct courier *c, struct job *j, const struct client_result *res, struct judgement *ret)
 {
 	struct answer w = {
 		.error = res->error,
@@ -341,7 +342,7 @@ judge_result(struct job *j, const struct client_result *res, struct judgement *r
 		.status = res->status,
 		.body = res->body,
 		.retry_after_ms = http_retry_after_ms(res->retry_after, clock_wall_us() / US_PER_S),
-		.attempt = j->delivery.attempt,
+		.strikes = strikes_of(&c->strikes, j->delivery.key),
 	};
 	if (vtable(j->delivery.dest)->judge(&w, j->kept, ret) == 0)
 		return;
@@ -360,7 +361,7 @@ deliver_finished(struct courier *c, const struct client_result *res, int64_t now
 	CRASH_POINT("courier-after-send");
 	working_on(c, j->delivery.key);
 	CRASH_POINT("courier-judge");
-	judge_result(j, res, &g);
+	judge_result(c, j, res, &g);
 	working_on(c, 0);
 	judged(c, j, &g, res, now_ms);
 }

@@ -72,7 +72,7 @@ struct answer {
 	unsigned     status;                /* 0: none came */
 	struct slice body;
 	int64_t      retry_after_ms;        /* -1: none asked for */
-	unsigned     attempt;               /* from 1 */
+	unsigned     strikes;               /* answers before this one that were held against the delivery */
 };
 
 #define JUDGE_FOREVER INT64_C(-1)
@@ -84,6 +84,7 @@ struct judgement {
 	int64_t      hold_ms;       /* nothing else goes to this destination meanwhile; before capping */
 	bool         trouble;       /* the destination is in trouble: the breaker counts it */
 	bool         alarm;         /* somebody must act: once per episode */
+	bool         strike;        /* RETRY: this answer is held against the delivery */
 	bool         cut;           /* the reply was longer than can be posted */
 	const char  *reason;        /* our words, static: may be logged */
 	struct slice detail;        /* the peer's words, cut: stored for the operator, never logged */

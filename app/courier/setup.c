@@ -184,6 +184,7 @@ setup_undo(struct courier *c)
 	keeper_link_close(&c->link);
 	jobs_free(c);
 	dests_free(&c->dests);
+	strikes_free(&c->strikes);
 	client_free(c->client);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);

@@ -112,8 +112,9 @@ judge_unprocessable(const struct answer *w, struct judgement *j)
 	if (says_too_many(w->body)) {
 		verdict(j, SETTLE_RETRY, "too many messages in this conversation");
 		j->delay_ms = BUSY_WAIT_MS;
-	} else if (w->attempt < UNPROCESSABLE_TRIES) {
+	} else if (w->strikes + 1 < UNPROCESSABLE_TRIES) {
 		verdict(j, SETTLE_RETRY, "Chatwoot could not process the reply");
+		j->strike = true;
 	} else {
 		verdict(j, SETTLE_DEAD, "Chatwoot could not process the reply");
 	}
@@ -127,10 +128,6 @@ judge_client_error(const struct answer *w, struct judgement *j)
 		verdict(j, SETTLE_STOP, "Chatwoot refuses the bot token");
 		j->delay_ms = JUDGE_FOREVER;
 		j->alarm = true;
-		return;
-	case 408:
-		verdict(j, SETTLE_UNKNOWN, "Chatwoot gave up reading");
-		j->trouble = true;
 		return;
 	case 422:
 		judge_unprocessable(w, j);

@@ -311,10 +311,11 @@ judge_body(const struct answer *w, struct arena *a, struct judgement *j)
 	if (r < 0)
 		return r;
 	if (r > 0) {
-		if (w->attempt >= NOT_JSON_TRIES)
-			dead(j, "the answer is not JSON");
-		else
+		j->strike = w->strikes + 1 < NOT_JSON_TRIES;
+		if (j->strike)
 			retry(j, "the answer is not JSON", false);
+		else
+			dead(j, "the answer is not JSON");
 		return 0;
 	}
 	CLEANUP(json_freep) struct json *doc = NULL;
@@ -383,8 +384,6 @@ hub_judge(const struct answer *w, struct arena *a, struct judgement *ret)
 		judge_status(w, ret);
 	else if (w->error != CLIENT_OK)
 		judge_error(w, ret);
-	else if (w->status == 202)
-		dead(ret, "unsupported answer: 202, the reply comes later");
 	else if (slice_trim(w->body).len > 0)
 		return judge_body(w, a, ret);
 	return 0;

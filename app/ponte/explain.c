@@ -178,20 +178,35 @@ ask_tenant(struct cli *cli, const char *name, struct tenant *ret)
 	    : cli_fail("the record of tenant '%s': %s", name, strerror(-r));
 }
 
-/* The first sender of that kind; for "none" the first that may go unsigned
- * (NULL: none may).  Without a word, the tenant's first. */
-static const struct tenant_sender *
-find_sender(const struct tenant *t, const char *word)
+/* How well does a sender stand for that word?  0: not at all.  "none" is one
+ * that may go unsigned, and account webhooks did so longest.  As at the door,
+ * account and inbox of the body tell several of one kind apart. */
+static unsigned
+fitness(const struct tenant_sender *s, const char *word, struct chatwoot_peek at)
 {
+	bool none = word && strcmp(word, "none") == 0;
+	bool place = at.account == 0 || (s->account == at.account
+	    && (s->inbox == 0 || at.inbox == 0 || s->inbox == at.inbox));
+
+	if (none ? s->unsigned_by == TENANT_PROOF_NONE : word && strcmp(word, sender_words[s->kind]) != 0)
+		return 0;
+	return (place ? 10 : 1) + (none ? TENANT_BOT - s->kind : 0);
+}
+
+/* The best sender, of equals the first; without a word of any kind.  NULL:
+ * none is of that kind, or none may go unsigned. */
+static const struct tenant_sender *
+find_sender(const struct tenant *t, const char *word, struct chatwoot_peek at)
+{
+	const struct tenant_sender *best = NULL;
+
 	for (size_t i = 0; i < t->senders; i++) {
 		const struct tenant_sender *s = &t->sender[i];
 
-		if (!word || strcmp(word, sender_words[s->kind]) == 0)
-			return s;
-		if (strcmp(word, "none") == 0 && s->unsigned_by != TENANT_PROOF_NONE)
-			return s;
+		if (fitness(s, word, at) > (best ? fitness(best, word, at) : 0))
+			best = s;
 	}
-	return NULL;
+	return best;
 }
 
 static struct chatwoot_policy
@@ -200,7 +215,7 @@ policy_of(const struct tenant *t, const struct tenant_sender *s)
 	const struct tenant_installation *at = tenant_installation_find(t, s->installation);
 
 	return (struct chatwoot_policy){
-		.mode = (enum chatwoot_mode)s->kind, .account = s->account,
+		.mode = (enum chatwoot_mode)s->kind, .account = s->account, .inbox = s->inbox,
 		.bot_id = at ? at->bot_id : 0,
 		.answer_open = t->answer_open, .transcripts = t->transcripts,
 	};
@@ -340,8 +355,9 @@ explain_step(struct cli *cli, const struct options *o, size_t i, const struct te
 {
 	CLEANUP(buf_free) struct buf body = { 0 };
 	const char *word = o->step[i].sender;
-	const struct tenant_sender *s = find_sender(t, word);
-	struct slice fault = { 0 };
+	const struct tenant_sender *s;
+	struct chatwoot_peek at = { 0 };
+	struct slice fault = { 0 }, why;
 	int r = read_body(o->step[i].path, &body);
 
 	if (r == EXIT_DONE && i + 1 == o->steps && (o->timestamp || o->signature))
@@ -352,6 +368,10 @@ explain_step(struct cli *cli, const struct options *o, size_t i, const struct te
 		*ret = (struct outcome){ .decision = CW_D_REJECT_UNSIGNED, .reason = fault };
 		return EXIT_DONE;
 	}
+	/* What cannot be read is refused by decide(), whoever sent it. */
+	if (chatwoot_peek(buf_view(&body), cli->arena, &at, &why) < 0)
+		return cli_fail("out of memory");
+	s = find_sender(t, word, at);
 	if (s)
 		return decide(cli, m, t, s, buf_view(&body), ret);
 	if (!word || strcmp(word, "none") != 0)

@@ -34,7 +34,10 @@ bind_port(struct up *up)
 	struct sockaddr *at = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
 	socklen_t len = is_v6 ? sizeof(v6) : sizeof(v4);
 
-	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* nginx takes an inherited socket as it is.  Were it blocking, the slower of
+	 * two workers that race for one connection would sleep in accept() and
+	 * leave all its other connections alone. */
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		fd = up_hold(fd);
 	if (fd < 0)

@@ -10,6 +10,7 @@
 #include "lib/chatwoot/chatwoot.h"
 #include "lib/clock.h"
 #include "lib/crashpoint.h"
+#include "lib/crypt.h"
 #include "lib/protocol.h"
 #include "lib/uuid.h"
 
@@ -23,7 +24,9 @@ struct intake {
 	struct request *r;
 	struct proof    proof;
 	struct slice    name;           /* the tenant the path names; empty: */
-	int64_t         account;        /* the account the body names; 0: not looked yet */
+	int64_t         account;        /* the account the body names (shared paths); else 0 */
+	bool            peeked;         /* `place` is known */
+	struct chatwoot_peek place;     /* of the body */
 	int             kind;           /* enum tenant_kind, or ANY_KIND */
 	struct uuid     event;          /* made once: a put that is repeated is the same event */
 };
@@ -66,6 +69,13 @@ covers(const struct tenant_candidate *c, int64_t account)
 	    c->installation && tenant_account_find(c->installation, account) != NULL;
 }
 
+/* Account and inbox of the body; a sender may stand for one inbox alone. */
+static bool
+suits(const struct tenant_candidate *c, struct chatwoot_peek at)
+{
+	return covers(c, at.account) && (c->sender->inbox == 0 || at.inbox == 0 || c->sender->inbox == at.inbox);
+}
+
 static bool
 eligible(const struct intake *in, const struct tenant_candidate *c)
 {
@@ -74,20 +84,20 @@ eligible(const struct intake *in, const struct tenant_candidate *c)
 	return in->kind == ANY_KIND ? covers(c, in->account) : (int)c->sender->kind == in->kind;
 }
 
-/* The account in a body that is signed already; 0 when it names none. */
-static int64_t
-account_in_body(struct intake *in)
+/* Account and inbox in a body that is proved already; zeros where it names none. */
+static struct chatwoot_peek
+place_in_body(struct intake *in)
 {
-	struct chatwoot_peek peek;
 	struct slice why;
 
-	if (in->account == 0 && chatwoot_peek(in->r->body, in->r->arena, &peek, &why) == 0)
-		in->account = peek.account;
-	return in->account;
+	if (!in->peeked && chatwoot_peek(in->r->body, in->r->arena, &in->place, &why) != 0)
+		in->place = (struct chatwoot_peek){ .account = in->account };
+	in->peeked = true;
+	return in->place;
 }
 
 /* The sender whose proof fits.  Several may (one bot serves several accounts
- * under one secret): then the account in the body decides. */
+ * under one secret): then account and inbox in the body decide. */
 static const struct tenant_candidate *
 choose(struct intake *in, const struct tenant_entry *tenants)
 {
@@ -97,7 +107,7 @@ choose(struct intake *in, const struct tenant_entry *tenants)
 		const struct tenant_candidate *c = &tenants->candidate[i];
 		if (!eligible(in, c) || !proof_fits(&in->proof, c, in->r->arena))
 			continue;
-		if (!found || (!covers(found, account_in_body(in)) && covers(c, account_in_body(in))))
+		if (!found || (!suits(found, place_in_body(in)) && suits(c, place_in_body(in))))
 			found = c;
 	}
 	return found;
@@ -112,6 +122,21 @@ refuse(struct judgement *j, enum request_refusal why, struct slice reason)
 	j->reason = reason;
 }
 
+/* What tells a repeated event that carries no number of its own: the delivery
+ * id, which means something within its sender alone. */
+static void
+set_delivery(const struct request *r, const struct tenant_sender *sender, struct chatwoot_facts *f)
+{
+	struct slice id = request_given(r, REQUEST_P_DELIVERY);
+	struct slice both = arena_printf(r->arena, SLICE_FMT " " SLICE_FMT, SLICE_ARG(sender->label), SLICE_ARG(id));
+	uint8_t hash[CRYPT_SHA256];
+
+	if (id.len == 0 || both.len == 0)
+		return;
+	crypt_sha256(both, hash);
+	hex_encode(hash, sizeof hash, f->delivery_hash);
+}
+
 static void
 read_event(struct intake *in, struct judgement *j)
 {
@@ -119,7 +144,7 @@ read_event(struct intake *in, struct judgement *j)
 	struct slice why = { NULL, 0 };
 
 	j->policy = (struct chatwoot_policy){
-		.mode = (enum chatwoot_mode)sender->kind, .account = sender->account,
+		.mode = (enum chatwoot_mode)sender->kind, .account = sender->account, .inbox = sender->inbox,
 		.bot_id = j->from->installation->bot_id, .answer_open = j->from->tenant->answer_open,
 		.transcripts = j->from->tenant->transcripts,
 	};
@@ -135,18 +160,35 @@ read_event(struct intake *in, struct judgement *j)
 	}
 	j->policy.account = j->facts.account;
 	in->r->chatwoot_event = j->facts.event_name;
+	set_delivery(in->r, sender, &j->facts);
+	if (j->facts.sync && *j->facts.sync)
+		refuse(j, REQUEST_R_NOT_IMPLEMENTED, SLICE("the addons' syncs are not taken here yet"));
+}
+
+/* Installations, of any tenant, that have an account of that number. */
+static size_t
+homes(const struct tenant_entry *tenants, int64_t account)
+{
+	size_t n = 0;
+
+	for (size_t t = 0; t < tenants->tenants; t++)
+		for (size_t i = 0; i < tenants->tenant[t].installations; i++)
+			n += tenant_account_find(&tenants->tenant[t].installation[i], account) != NULL;
+	return n;
 }
 
 static void
 judge(struct intake *in, const struct tenant_entry *tenants, struct judgement *j)
 {
 	*j = (struct judgement){ .refusal = REQUEST_R_NONE };
+	if (!in->proof.is_signed && in->kind == ANY_KIND && homes(tenants, in->account) > 1) {
+		refuse(j, REQUEST_R_UNKNOWN_TENANT,
+		    SLICE("several Chatwoots have this account; only a signature or a sender's own path tells them apart"));
+		return;
+	}
 	j->from = choose(in, tenants);
 	if (j->from)
 		read_event(in, j);
-	else if (!in->proof.is_signed && in->kind == ANY_KIND && tenants->tenants > 1)
-		refuse(j, REQUEST_R_UNKNOWN_TENANT,
-		    SLICE("several tenants have this account; only a signature or a sender's own path tells them apart"));
 	else
 		refuse(j, REQUEST_R_BAD_SIGNATURE, slice_of(sign_reason(in->proof.is_signed ? SIGN_E_MISMATCH :
 		    SIGN_E_MISSING)));
@@ -408,6 +450,8 @@ on_chatwoot_shared(struct request *r)
 		return;
 	}
 	in.account = peek.account;
+	in.place = peek;
+	in.peeked = true;
 	if (read_proof(&in, (struct slice){ NULL, 0 }))
 		take_in(&in);
 }

@@ -25,6 +25,7 @@ struct chatwoot_policy {
 	int64_t bot_id;             /* our agent bot; 0: any agent bot counts as ours */
 	bool    answer_open;        /* account and inbox mode: answer open, unassigned conversations */
 	bool    transcripts;        /* forward a transcription that comes later */
+	int64_t inbox;              /* the sender's; an event of another is refused.  0: any */
 };
 
 #define CHATWOOT_EVENTS(X) \
@@ -69,14 +70,16 @@ struct chatwoot_facts {
 	bool external_echo, automation;     /* automation: rule, campaign or template */
 	bool form_answer, transcript;
 	char form_hash[65];         /* hex SHA-256 of the canonical submitted_values, or "email:…" hashed likewise */
+	char delivery_hash[65];     /* of sender and delivery id; set by the door, not by chatwoot_read().  Empty: none */
 
 	struct slice event_name;    /* cut at 64 bytes, in the arena */
+	const char *sync;           /* CW_EV_OTHER: as chatwoot_peek's; else NULL */
 };
 
 enum chatwoot_refusal {
 	CW_E_JSON = 1,              /* 400 BAD_JSON */
 	CW_E_SCHEMA,                /* 422 BAD_SCHEMA */
-	CW_E_ACCOUNT,               /* 403 WRONG_ACCOUNT */
+	CW_E_ACCOUNT,               /* 403 WRONG_ACCOUNT: account or inbox of somebody else */
 };
 
 /* Strict check, parse, read.  Order: JSON, schema, account.  On success
@@ -95,7 +98,8 @@ MUST_CHECK int chatwoot_peek(struct slice body, struct arena *, struct chatwoot_
 
 /* The duplicate key within one installation, as text: "m:90001",
  * "f:90039:<hash>", "t:90006", "c:7:501:created", "c:7:501:1767348005.418207",
- * "s:7:501:open:1767348031.418207"; empty for events that have none. */
+ * "s:7:501:open:1767348031.418207"; for an event that has none of these
+ * "d:<delivery_hash>", or empty. */
 void chatwoot_key(const struct chatwoot_facts *, char ret[static CHATWOOT_KEY]);
 
 /* What we keep of a conversation (installation, account, display id). */
@@ -142,9 +146,9 @@ struct chatwoot_verdict {
 void chatwoot_decide(const struct chatwoot_facts *, const struct chatwoot_state *,
     const struct chatwoot_policy *, bool duplicate, struct chatwoot_verdict *ret);
 
-/* May a reply to an event taken in under `fence` and `mode` still be posted?
- * NULL: yes; else the reason for suppressing it, static. */
-const char *chatwoot_fence(const struct chatwoot_state *, uint32_t fence, enum chatwoot_mode);
+/* May a reply to an event taken in under `fence` and that policy still be
+ * posted?  NULL: yes; else the reason for suppressing it, static. */
+const char *chatwoot_fence(const struct chatwoot_state *, uint32_t fence, const struct chatwoot_policy *);
 
 /* The hub's messages[] element of an event that was forwarded (docs/hub.md).
  * 0 or -ENOMEM. */

@@ -68,8 +68,8 @@ version_key(const struct chatwoot_facts *f, const char *kind, const char *what,
 		    f->updated_us % US_PER_S);
 }
 
-void
-chatwoot_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
+static void
+own_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
 {
 	char status[16];
 
@@ -101,6 +101,14 @@ chatwoot_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
 		version_key(f, "s", status, ret);
 		return;
 	}
+}
+
+void
+chatwoot_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
+{
+	own_key(f, ret);
+	if (!ret[0] && f->event != CW_EV_OTHER && f->delivery_hash[0])
+		snprintf(ret, CHATWOOT_KEY, "d:%s", f->delivery_hash);
 }
 
 static void
@@ -460,7 +468,7 @@ chatwoot_decide(const struct chatwoot_facts *f, const struct chatwoot_state *st,
 }
 
 const char *
-chatwoot_fence(const struct chatwoot_state *st, uint32_t fence, enum chatwoot_mode mode)
+chatwoot_fence(const struct chatwoot_state *st, uint32_t fence, const struct chatwoot_policy *p)
 {
 	if (st->fence != fence) {
 		switch (st->fence_why) {
@@ -470,7 +478,7 @@ chatwoot_fence(const struct chatwoot_state *st, uint32_t fence, enum chatwoot_mo
 		}
 		return "the conversation moved on";
 	}
-	if (st->human)
+	if (st->human || st->owner == CW_OWN_HUMAN)
 		return "a human took over";
 	switch (st->status) {
 	case CW_ST_RESOLVED:
@@ -480,8 +488,10 @@ chatwoot_fence(const struct chatwoot_state *st, uint32_t fence, enum chatwoot_mo
 	case CW_ST_OTHER:
 		return "the conversation has a status we do not know";
 	case CW_ST_OPEN:
-		if (mode == CW_MODE_BOT)
+		if (p->mode == CW_MODE_BOT)
 			return "the conversation is open: the bot is out of it";
+		if (!p->answer_open)
+			return "open conversations are not answered (answer_open: false)";
 		break;
 	case CW_ST_PENDING:
 	case CW_ST_UNKNOWN:

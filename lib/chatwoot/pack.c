@@ -9,6 +9,7 @@ enum pack_tag {
 	PACK_EVENT = 1, PACK_EVENT_NAME, PACK_FLAGS, PACK_FORM_HASH,
 	PACK_ACCOUNT, PACK_INBOX, PACK_CONVERSATION, PACK_MESSAGE, PACK_CONTACT,
 	PACK_STATUS, PACK_OWNER, PACK_OWNER_ID, PACK_UPDATED_US, PACK_TYPE, PACK_SENDER,
+	PACK_DELIVERY_HASH,
 	PACK_MODE = 32, PACK_POLICY_ACCOUNT, PACK_BOT_ID, PACK_POLICY_FLAGS,
 };
 
@@ -48,6 +49,8 @@ chatwoot_pack(const struct chatwoot_facts *f, const struct chatwoot_policy *p,
 	wire_put(w, PACK_EVENT_NAME, f->event_name);
 	if (f->form_hash[0])
 		wire_put(w, PACK_FORM_HASH, slice_of(f->form_hash));
+	if (f->delivery_hash[0])
+		wire_put(w, PACK_DELIVERY_HASH, slice_of(f->delivery_hash));
 	wire_put_u64(w, PACK_MODE, (uint64_t)p->mode);
 	wire_put_i64(w, PACK_POLICY_ACCOUNT, p->account);
 	wire_put_i64(w, PACK_BOT_ID, p->bot_id);
@@ -63,8 +66,10 @@ chatwoot_unpack(struct slice fields, struct chatwoot_facts *ret,
 	struct chatwoot_policy p = { 0 };
 	uint64_t number, flags = wire_u64(fields, PACK_FLAGS, 0);
 	struct slice hash = wire_text(fields, PACK_FORM_HASH);
+	struct slice delivery = wire_text(fields, PACK_DELIVERY_HASH);
 
-	if (!wire_ok(fields) || hash.len >= sizeof(f.form_hash))
+	if (!wire_ok(fields) || hash.len >= sizeof(f.form_hash)
+	    || delivery.len >= sizeof(f.delivery_hash))
 		return -EPROTO;
 #define X(bit, field) f.field = (flags >> (bit)) & 1;
 	FLAGS(X)
@@ -82,6 +87,8 @@ chatwoot_unpack(struct slice fields, struct chatwoot_facts *ret,
 	f.event_name = wire_text(fields, PACK_EVENT_NAME);
 	if (hash.len > 0)
 		memcpy(f.form_hash, hash.ptr, hash.len);
+	if (delivery.len > 0)
+		memcpy(f.delivery_hash, delivery.ptr, delivery.len);
 	number = wire_u64(fields, PACK_MODE, UINT64_MAX);
 	if (number > CW_MODE_BOT)
 		return -EPROTO;

@@ -107,12 +107,19 @@ check_account(struct reading *r)
 {
 	if (r->f->account == 0)
 		r->f->account = r->policy->account;
-	if (r->policy->account == 0 || r->f->account == r->policy->account)
-		return 0;
-	r->why = arena_printf(r->arena,
-	    "the event is of account %lld, the sender is of account %lld",
-	    (long long)r->f->account, (long long)r->policy->account);
-	return CW_E_ACCOUNT;
+	if (r->policy->account != 0 && r->f->account != r->policy->account) {
+		r->why = arena_printf(r->arena,
+		    "the event is of account %lld, the sender is of account %lld",
+		    (long long)r->f->account, (long long)r->policy->account);
+		return CW_E_ACCOUNT;
+	}
+	if (r->policy->inbox != 0 && r->f->inbox != 0 && r->f->inbox != r->policy->inbox) {
+		r->why = arena_printf(r->arena,
+		    "the event is of inbox %lld, the sender is of inbox %lld",
+		    (long long)r->f->inbox, (long long)r->policy->inbox);
+		return CW_E_ACCOUNT;
+	}
+	return 0;
 }
 
 static enum chatwoot_status
@@ -334,6 +341,9 @@ read_kind(struct reading *r)
 
 	r->conversation = r->event;
 	r->prefix = "";
+	if (r->f->event != CW_EV_OTHER && json_get(r->event, "message", &value) == JSON_OBJECT)
+		return reading_refuse(r, "", "message",
+		    "is no part of any Chatwoot event: the message stands at the top level");
 	switch (r->f->event) {
 	case CW_EV_OTHER:
 		return 0;
@@ -354,6 +364,25 @@ read_kind(struct reading *r)
 		break;
 	}
 	return e == 0 ? read_conversation(r) : e;
+}
+
+/* The syncs of the Odoo addons come in on the same path. */
+static const char *
+sync_of(const struct json *event)
+{
+	static const struct { const char *source, *event, *sync; } syncs[] = {
+		{ "credentials", "credentials_sync", "credentials" },
+		{ "channel_mapping", "mapping_sync", "mapping" },
+	};
+	const struct json *source, *name;
+
+	json_get(event, "source", &source);
+	json_get(event, "event", &name);
+	for (size_t i = 0; i < ARRAY_LEN(syncs); i++)
+		if (slice_eq(json_text(source), slice_of(syncs[i].source))
+		    || slice_eq(json_text(name), slice_of(syncs[i].event)))
+			return syncs[i].sync;
+	return "";
 }
 
 /* Strict check and parse; what both readers begin with. */
@@ -389,6 +418,8 @@ chatwoot_read(struct slice body, const struct chatwoot_policy *policy, struct ar
 		e = read_kind(&r);
 	if (e == 0)
 		e = check_account(&r);
+	if (facts.event == CW_EV_OTHER)
+		facts.sync = sync_of(doc);
 	if (arena_overflowed(arena))
 		return -ENOMEM;
 	if (e > 0)
@@ -401,25 +432,6 @@ chatwoot_read(struct slice body, const struct chatwoot_policy *policy, struct ar
 		doc = NULL;
 	}
 	return 0;
-}
-
-/* The syncs of the Odoo addons come in on the same path. */
-static const char *
-sync_of(const struct json *event)
-{
-	static const struct { const char *source, *event, *sync; } syncs[] = {
-		{ "credentials", "credentials_sync", "credentials" },
-		{ "channel_mapping", "mapping_sync", "mapping" },
-	};
-	const struct json *source, *name;
-
-	json_get(event, "source", &source);
-	json_get(event, "event", &name);
-	for (size_t i = 0; i < ARRAY_LEN(syncs); i++)
-		if (slice_eq(json_text(source), slice_of(syncs[i].source))
-		    || slice_eq(json_text(name), slice_of(syncs[i].event)))
-			return syncs[i].sync;
-	return "";
 }
 
 /* A hint where to look for the sender, so nothing is refused for it:

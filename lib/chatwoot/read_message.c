@@ -147,14 +147,10 @@ reading_message(struct reading *r)
 {
 	CLEANUP(buf_free) struct buf text = { 0 };
 	struct chatwoot_marks marks;
-	const struct json *value;
 	int e = reading_id(r, r->event, "id", "", &r->f->message);
 
 	if (e == 0 && r->f->message == 0)
 		e = reading_refuse(r, "", "id", MISSING);
-	if (e == 0 && json_get(r->event, "message", &value) == JSON_OBJECT)
-		e = reading_refuse(r, "", "message",
-		    "is no part of any Chatwoot event: the message stands at the top level");
 	if (e == 0)
 		e = read_type(r);
 	if (e == 0)

@@ -98,6 +98,12 @@ def test_three_answers_that_are_not_json_are_enough(ponte):
     assert row["state"] == "dead" and len(ponte.hub.requests) == 3, row
 
 
+def test_trouble_before_it_does_not_make_one_such_answer_final(ponte):
+    ponte.hub.script = [{"status": 500}, {"status": 500}, {"status": 503}, {"body": "<html>"}, {"body": "<html>"}]
+    event = ponte.send(message()).json["event_id"]
+    assert final(ponte, event, seconds=60)["state"] == "done" and len(ponte.hub.requests) == 6
+
+
 def test_a_refused_token_waits_and_alarms_once(ponte):
     ponte.hub.script = [{"status": 401, "times": 0}]
     events = [ponte.send(message(conversation=600 + i)).json["event_id"] for i in range(5)]

@@ -52,6 +52,16 @@ def test_422_other_is_tried_three_times(ponte):
     assert row["state"] == "dead" and len(ponte.chatwoot.requests) == 3, row
 
 
+def test_422_is_counted_alone(ponte):
+    ponte.chatwoot.stop()
+    event = ponte.send(message()).json["event_id"]
+    wait_for(lambda: len([e for e in ponte.events("delivery", verdict="retry") if e.get("kind") == "reply"]) >= 3, 20,
+             show=ponte.log_tail)
+    ponte.chatwoot.script = [{"status": 422, "json": {"error": "Something broke"}, "times": 2}]
+    ponte.chatwoot.restart()
+    assert final(ponte, event, "reply", 60)["state"] == "done" and len(ponte.chatwoot.requests) == 3
+
+
 def test_422_too_many_messages_waits_a_minute(ponte):
     ponte.chatwoot.script = [{"status": 422, "json": {"error": "Too many messages"}}]
     event = ponte.send(message()).json["event_id"]

@@ -152,3 +152,19 @@ def test_a_wrong_command_line_is_2(tmp_path, args, why):
     r = subprocess.run([PONTE, *[str(tmp_path / "x") if a == "DIR" else a for a in args]], capture_output=True, text=True,
                        env=env, timeout=10)
     assert r.returncode == 2 and why in r.stderr and not (tmp_path / "x").exists()
+
+
+def test_nginx_inherits_a_socket_at_which_no_worker_can_sleep(ponte):
+    """A worker of nginx that loses the race for a connection must not block in accept()."""
+    import pathlib
+    seen = 0
+    for pid in ponte.pids("nginx"):
+        for fd in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+            inode = os.readlink(f"/proc/{pid}/fd/{fd.name}")
+            listening = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+                         if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" == inode]
+            if listening and int(listening[0][1].split(":")[1], 16) == ponte.port:
+                flags = int(fd.read_text().split("flags:")[1].split()[0], 8)
+                assert flags & os.O_NONBLOCK, f"nginx {pid} holds a blocking socket"
+                seen += 1
+    assert seen >= 2

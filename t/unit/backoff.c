@@ -50,7 +50,8 @@ hints(void)
 		{ "a shorter hint does not hurry us", 5000, 1000, 60000, 5000 },
 		{ "a hint of zero does not hurry us", 5000, 0, 60000, 5000 },
 		{ "a hint beyond the cap is cut", 500, 86400000, 60000, 60000 },
-		{ "our own delay is cut as well", 300000, -1, 60000, 60000 },
+		{ "our own delay is not cut", 300000, -1, 60000, 300000 },
+		{ "nor when the hint is longer still", 300000, 86400000, 60000, 300000 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(row); i++)
 		ROW(row[i].name, backoff_with_hint_ms(row[i].own, row[i].hint, row[i].cap) == row[i].ms);

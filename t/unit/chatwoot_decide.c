@@ -4,11 +4,11 @@
 #include "lib/chatwoot/chatwoot.h"
 #include "t/unit/unit.h"
 
-static const struct chatwoot_policy bot = { CW_MODE_BOT, 7, 4, true, false };
-static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false };
-static const struct chatwoot_policy inbox = { CW_MODE_INBOX, 7, 4, true, false };
-static const struct chatwoot_policy closed = { CW_MODE_ACCOUNT, 7, 4, false, false };
-static const struct chatwoot_policy spoken = { CW_MODE_BOT, 7, 4, true, true };
+static const struct chatwoot_policy bot = { CW_MODE_BOT, 7, 4, true, false, 0 };
+static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false, 0 };
+static const struct chatwoot_policy inbox = { CW_MODE_INBOX, 7, 4, true, false, 0 };
+static const struct chatwoot_policy closed = { CW_MODE_ACCOUNT, 7, 4, false, false, 0 };
+static const struct chatwoot_policy spoken = { CW_MODE_BOT, 7, 4, true, true, 0 };
 
 /* Facts of common events; a row adds what it varies, and may say otherwise. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -345,6 +345,11 @@ test_keys(void)
 		{ "snoozed", EVENT(STATUS_CHANGED, SNOOZED, NOBODY, 1), "s:7:501:snoozed:0.000001" },
 		{ "a status without version", EVENT(STATUS_CHANGED, OPEN, NOBODY, 0), "" },
 		{ "none of ours", EVENT(OTHER, UNKNOWN, NOBODY, 0), "" },
+		{ "a status without version, with a delivery id", EVENT(STATUS_CHANGED, OPEN, NOBODY, 0, .delivery_hash = "ab"), "d:ab" },
+		{ "an update without an answer, with a delivery id", UPDATED(.external_error = true, .delivery_hash = "ab"), "d:ab" },
+		{ "a version stands before the delivery id", EVENT(STATUS_CHANGED, OPEN, NOBODY, 1, .delivery_hash = "ab"), "s:7:501:open:0.000001" },
+		{ "a message's id stands before the delivery id", IN(OPEN, NOBODY, 0, .delivery_hash = "ab"), "m:1" },
+		{ "none of ours, with a delivery id", EVENT(OTHER, UNKNOWN, NOBODY, 0, .delivery_hash = "ab"), "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -362,24 +367,27 @@ test_fence(void)
 		const char *name;
 		struct chatwoot_state state;
 		uint32_t fence;
-		enum chatwoot_mode mode;
+		const struct chatwoot_policy *policy;
 		const char *want;       /* NULL: may be posted */
 	} rows[] = {
-		{ "as it was", KNOWN(PENDING, OUR_BOT, 1, .fence = 2), 2, CW_MODE_BOT, NULL },
-		{ "open in account mode", KNOWN(OPEN, NOBODY, 1), 0, CW_MODE_ACCOUNT, NULL },
-		{ "open in inbox mode", KNOWN(OPEN, NOBODY, 1), 0, CW_MODE_INBOX, NULL },
-		{ "open in bot mode", KNOWN(OPEN, NOBODY, 1), 0, CW_MODE_BOT, "open" },
-		{ "a takeover since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_HUMAN_TOOK_OVER), 2, CW_MODE_BOT, "human took over" },
-		{ "a stop since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_STOP_BOT), 2, CW_MODE_BOT, "left the bot" },
-		{ "a close since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_CLOSE_SESSION), 2, CW_MODE_BOT, "was closed" },
-		{ "a human", KNOWN(PENDING, OUR_BOT, 1, .human = true), 0, CW_MODE_ACCOUNT, "human took over" },
-		{ "resolved", KNOWN(RESOLVED, NOBODY, 1), 0, CW_MODE_ACCOUNT, "resolved" },
-		{ "snoozed", KNOWN(SNOOZED, NOBODY, 1), 0, CW_MODE_ACCOUNT, "snoozed" },
-		{ "a status nobody knows", KNOWN(OTHER, NOBODY, 1), 0, CW_MODE_ACCOUNT, "status" },
+		{ "as it was", KNOWN(PENDING, OUR_BOT, 1, .fence = 2), 2, &bot, NULL },
+		{ "open in account mode", KNOWN(OPEN, NOBODY, 1), 0, &account, NULL },
+		{ "open in inbox mode", KNOWN(OPEN, NOBODY, 1), 0, &inbox, NULL },
+		{ "open in bot mode", KNOWN(OPEN, NOBODY, 1), 0, &bot, "open" },
+		{ "a takeover since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_HUMAN_TOOK_OVER), 2, &bot, "human took over" },
+		{ "a stop since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_STOP_BOT), 2, &bot, "left the bot" },
+		{ "a close since", KNOWN(PENDING, OUR_BOT, 1, .fence = 3, .fence_why = CW_D_CLOSE_SESSION), 2, &bot, "was closed" },
+		{ "a human", KNOWN(PENDING, OUR_BOT, 1, .human = true), 0, &account, "human took over" },
+		{ "a human who was there when it went back to pending", KNOWN(PENDING, HUMAN, 1), 0, &bot, "human took over" },
+		{ "open without answer_open", KNOWN(OPEN, NOBODY, 1), 0, &closed, "answer_open" },
+		{ "pending without answer_open", KNOWN(PENDING, NOBODY, 1), 0, &closed, NULL },
+		{ "resolved", KNOWN(RESOLVED, NOBODY, 1), 0, &account, "resolved" },
+		{ "snoozed", KNOWN(SNOOZED, NOBODY, 1), 0, &account, "snoozed" },
+		{ "a status nobody knows", KNOWN(OTHER, NOBODY, 1), 0, &account, "status" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *why = chatwoot_fence(&rows[i].state, rows[i].fence, rows[i].mode);
+		const char *why = chatwoot_fence(&rows[i].state, rows[i].fence, rows[i].policy);
 
 		ROW(rows[i].name, rows[i].want ? why && strstr(why, rows[i].want) : why == NULL);
 	}

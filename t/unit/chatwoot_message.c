@@ -242,15 +242,16 @@ static void
 test_pack(void)
 {
 	static const struct chatwoot_policy policies[] = {
-		{ CW_MODE_ACCOUNT, 0, 0, false, false },
-		{ CW_MODE_INBOX, INT64_MAX, 4, true, false },
-		{ CW_MODE_BOT, 7, INT64_MAX, false, true },
+		{ CW_MODE_ACCOUNT, 0, 0, false, false, 0 },
+		{ CW_MODE_INBOX, INT64_MAX, 4, true, false, 0 },
+		{ CW_MODE_BOT, 7, INT64_MAX, false, true, 0 },
 	};
 	struct chatwoot_facts rows[] = {
 		{ .event = CW_EV_OTHER, .event_name = SLICE("x") },
 		{ .event = CW_EV_RESOLVED, .account = 1, .inbox = 2, .conversation = 3, .message = INT64_MAX, .contact = 5,
 		  .status = CW_ST_OTHER, .owner = CW_OWN_HUMAN, .owner_id = 6, .updated_us = 7, .type = CW_TY_ACTIVITY,
-		  .sender = CW_SE_OTHER, .event_name = SLICE("conversation_resolved"), .form_hash = "0123456789abcdef" },
+		  .sender = CW_SE_OTHER, .event_name = SLICE("conversation_resolved"), .form_hash = "0123456789abcdef",
+		  .delivery_hash = "fedcba9876543210" },
 		{ .noise = true }, { .changes_null = true }, { .private_note = true }, { .blocked = true },
 		{ .auto_reply = true }, { .external_error = true }, { .has_text = true }, { .content_null = true },
 		{ .has_attachments = true }, { .truncated = true }, { .sanitised = true }, { .ours = true },
@@ -282,6 +283,7 @@ test_pack(void)
 		ROW(name, f.external_echo == want->external_echo && f.automation == want->automation);
 		ROW(name, f.form_answer == want->form_answer && f.transcript == want->transcript);
 		ROW(name, slice_eq(f.event_name, want->event_name) && strcmp(f.form_hash, want->form_hash) == 0);
+		ROW(name, strcmp(f.delivery_hash, want->delivery_hash) == 0);
 		ROW(name, q.mode == p->mode && q.account == p->account && q.bot_id == p->bot_id);
 		ROW(name, q.answer_open == p->answer_open && q.transcripts == p->transcripts);
 

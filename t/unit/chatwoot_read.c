@@ -127,6 +127,7 @@ static const struct row messages[] = {
 	{ "a conversation without status", MESSAGE("message_created", "0", CONTACT, "", "{\"id\":5}"), CW_E_SCHEMA,
 	  "conversation.status is missing" },
 	{ "no Chatwoot ever sent a message inside", INCOMING(",\"message\":{\"id\":1}"), CW_E_SCHEMA, "top level" },
+	{ "nor inside a conversation's event", STATE("conversation_updated", "\"open\"", "null", ",\"message\":{\"id\":1}"), CW_E_SCHEMA, "top level" },
 	{ "a message that is no object is another key", INCOMING(",\"message\":\"x\""), 0, "type=incoming" },
 	{ "content is text or null", INCOMING(",\"content\":5"), CW_E_SCHEMA, "content is not a string" },
 	{ "private is a truth value", "{\"event\":\"message_created\",\"id\":1,\"message_type\":0,\"private\":\"false\",\"conversation\":"
@@ -325,6 +326,49 @@ test_any_bot_and_any_account(void)
 	run_rows(rows, ARRAY_LEN(rows), &open);
 }
 
+static void
+test_one_inbox_alone(void)
+{
+	static const struct chatwoot_policy one = { .mode = CW_MODE_INBOX, .account = 7, .inbox = 31 };
+	static const struct chatwoot_policy other = { .mode = CW_MODE_INBOX, .account = 7, .inbox = 32 };
+	static const struct row its_own[] = {
+		{ "a message of its inbox", INCOMING(",\"inbox\":{\"id\":31}"), 0, "inbox=31" },
+		{ "a message that names its inbox in the conversation alone", INCOMING(""), 0, "inbox=31" },
+		{ "a conversation of its inbox", STATE("conversation_created", "\"open\"", "null", ""), 0, "inbox=31" },
+		{ "an event that names no inbox", "{\"event\":\"x\",\"account\":{\"id\":7}}", 0, "inbox=0" },
+	};
+	static const struct row not_its_own[] = {
+		{ "a message of another inbox", INCOMING(",\"inbox\":{\"id\":31}"), CW_E_ACCOUNT, "of inbox 31, the sender is of inbox 32" },
+		{ "a conversation of another inbox", STATE("conversation_created", "\"open\"", "null", ""), CW_E_ACCOUNT, "of inbox 31" },
+		{ "an event that names no inbox", "{\"event\":\"x\",\"account\":{\"id\":7}}", 0, "inbox=0" },
+	};
+
+	run_rows(its_own, ARRAY_LEN(its_own), &one);
+	run_rows(not_its_own, ARRAY_LEN(not_its_own), &other);
+}
+
+/* The addons' syncs are no events of Chatwoot; the door must be able to tell. */
+static void
+test_syncs_are_marked(void)
+{
+	static const struct { const char *name, *body, *want; } rows[] = {
+		{ "a credentials sync", "{\"event\":\"credentials_sync\"}", "credentials" },
+		{ "a mapping, by its source", "{\"event\":\"x\",\"source\":\"channel_mapping\"}", "mapping" },
+		{ "an event that is none of ours", "{\"event\":\"contact_created\"}", "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct arena *arena;
+		struct chatwoot_facts f = { 0 };
+		struct slice why;
+
+		ROW("an arena", arena_new(MIB, &arena) == 0);
+		ROW(rows[i].name, chatwoot_read(slice_of(rows[i].body), &policy, arena, &f, NULL, &why) == 0);
+		ROW(rows[i].name, f.sync && strcmp(f.sync, rows[i].want) == 0);
+		arena_free(arena);
+	}
+}
+
 /* The hash must be the same for the same answer, however it was written. */
 static void
 test_form_hash(void)
@@ -424,9 +468,9 @@ test_peek(void)
 	}
 }
 
-static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false };
-static const struct chatwoot_policy closed_account = { CW_MODE_ACCOUNT, 7, 4, false, false };
-static const struct chatwoot_policy spoken_bot = { CW_MODE_BOT, 7, 4, true, true };
+static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false, 0 };
+static const struct chatwoot_policy closed_account = { CW_MODE_ACCOUNT, 7, 4, false, false, 0 };
+static const struct chatwoot_policy spoken_bot = { CW_MODE_BOT, 7, 4, true, true, 0 };
 
 /* The fixtures whose decision hangs on a setting, with the other setting;
  * t/rules/fixtures.py has the defaults. */
@@ -478,6 +522,8 @@ main(void)
 		{ "the account", test_accounts },
 		{ "texts that are no event", test_texts },
 		{ "policies that leave things open", test_any_bot_and_any_account },
+		{ "a sender of one inbox", test_one_inbox_alone },
+		{ "the addons' syncs", test_syncs_are_marked },
 		{ "the hash of an answer", test_form_hash },
 		{ "the limit of a text", test_long_text },
 		{ "a look at the shared path", test_peek },

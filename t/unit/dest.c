@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "app/courier/dest.h"
+#include "app/courier/strikes.h"
 
 #include "t/unit/unit.h"
 
@@ -193,6 +194,25 @@ alarms_and_memory(void)
 	ROW("one of which nothing need be known is not", ds.n == 0);
 }
 
+static void
+counted_answers(void)
+{
+	struct strikes s = { .item = NULL };
+	ROW("nothing is held against a new one", strikes_of(&s, 7) == 0);
+	strikes_add(&s, 7);
+	strikes_add(&s, 9);
+	strikes_add(&s, 7);
+	ROW("each has its own count", strikes_of(&s, 7) == 2 && strikes_of(&s, 9) == 1 && strikes_of(&s, 8) == 0);
+	strikes_forget(&s, 7);
+	strikes_forget(&s, 8);
+	ROW("what is over is forgotten, and nothing else", strikes_of(&s, 7) == 0 && strikes_of(&s, 9) == 1);
+	for (uint64_t i = 1; i <= STRIKES_KEPT; i++)
+		strikes_add(&s, 1000 + i);
+	ROW("beyond the limit an old one makes room", s.n == STRIKES_KEPT && strikes_of(&s, 9) == 0);
+	ROW("and the newest is known", strikes_of(&s, 1000 + STRIKES_KEPT) == 1);
+	strikes_free(&s);
+}
+
 int
 main(void)
 {
@@ -202,6 +222,7 @@ main(void)
 		{ "room", room },
 		{ "pauses", pauses },
 		{ "alarms and memory", alarms_and_memory },
+		{ "answers held against a delivery", counted_answers },
 	};
 	return unit_run("dest", tests, ARRAY_LEN(tests), 0);
 }

@@ -79,7 +79,7 @@ verdicts(void)
 		unsigned status;
 		const char *body;
 		int64_t retry_after_ms;
-		unsigned attempt;
+		unsigned nth;           /* answer that is held against it, this one with it */
 		enum settle_verdict verdict;
 		int64_t delay_ms, hold_ms;
 		bool trouble, alarm;
@@ -103,7 +103,7 @@ verdicts(void)
 		{ "502 may have stored it",            OK, true, 502, "", -1, 1,    SETTLE_UNKNOWN, 0, 0, true, false },
 		{ "503 too, and what it asks for is kept", OK, true, 503, "", 7000, 1, SETTLE_UNKNOWN, 0, 7000, true, false },
 		{ "504 may have stored it",            OK, true, 504, "", -1, 1,    SETTLE_UNKNOWN, 0, 0, true, false },
-		{ "408 may have stored it",            OK, true, 408, "", -1, 1,    SETTLE_UNKNOWN, 0, 0, true, false },
+		{ "408 was not read to its end",       OK, true, 408, "", -1, 1,    SETTLE_DEAD,    0, 0, false, false },
 		{ "401 stops until something changes", OK, true, 401, "", -1, 1,    SETTLE_STOP, JUDGE_FOREVER, 0, false, true },
 		{ "402 is final",                      OK, true, 402, "", -1, 1,    SETTLE_DEAD, 0, 0, false, false },
 		{ "403 is final",                      OK, true, 403, "", -1, 1,    SETTLE_DEAD, 0, 0, false, false },
@@ -124,7 +124,7 @@ verdicts(void)
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
 		struct answer w = { row[i].error, row[i].sent, row[i].status, slice_of(row[i].body),
-			row[i].retry_after_ms, row[i].attempt };
+			row[i].retry_after_ms, row[i].nth - 1 };
 		CU_ASSERT_FATAL(to_chatwoot.judge(&w, a, &j) == 0);
 		ROW(row[i].name, j.verdict == row[i].verdict);
 		ROW(row[i].name, j.delay_ms == row[i].delay_ms);
@@ -133,6 +133,7 @@ verdicts(void)
 		ROW(row[i].name, j.hint_ms == row[i].retry_after_ms);
 		ROW(row[i].name, (j.verdict == SETTLE_DONE) == (j.reason[0] == 0));
 		ROW(row[i].name, j.reply.len == 0);
+		ROW(row[i].name, j.strike == (row[i].verdict == SETTLE_RETRY && row[i].status == 422 && row[i].delay_ms == 0));
 	}
 }
 
@@ -149,7 +150,7 @@ details(void)
 		CLEANUP(arena_freep) struct arena *a = NULL;
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
-		struct answer w = { CLIENT_OK, true, 404, slice_of(row[i].body), -1, 1 };
+		struct answer w = { CLIENT_OK, true, 404, slice_of(row[i].body), -1, 0 };
 		CU_ASSERT_FATAL(to_chatwoot.judge(&w, a, &j) == 0);
 		ROW(row[i].name, slice_eq(j.detail, slice_of(row[i].want)));
 	}

@@ -217,7 +217,7 @@ verdicts(void)
 		unsigned status;
 		const char *body;
 		int64_t retry_after_ms;
-		unsigned attempt;
+		unsigned nth;           /* answer that is held against it, this one with it */
 		enum settle_verdict verdict;
 		bool trouble, alarm;
 		int64_t hold_ms;
@@ -240,7 +240,7 @@ verdicts(void)
 		{ "an unsupported key that is null",  OK, 200, "{\"content\":\"x\",\"note\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"x\"}" },
 		{ "content that is no text",          OK, 200, "{\"content\":7}", -1, 1,      SETTLE_DEAD, 0, 0, 0, "" },
 		{ "response that is no object",       OK, 200, "{\"response\":\"Oi\"}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
-		{ "202 is not understood yet",        OK, 202, "", -1, 1,                     SETTLE_DEAD, 0, 0, 0, "" },
+		{ "202 is a 2xx like the others",     OK, 202, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
 		{ "messages are not understood yet",  OK, 200, "{\"messages\":[],\"content\":\"x\"}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
 		{ "nor a handoff",                    OK, 200, "{\"handoff\":true}", -1, 1,   SETTLE_DEAD, 0, 0, 0, "" },
 		{ "nor a note",                       OK, 200, "{\"note\":\"x\"}", -1, 1,     SETTLE_DEAD, 0, 0, 0, "" },
@@ -283,7 +283,7 @@ verdicts(void)
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(8 * MIB, &a) == 0);
 		struct answer w = { row[i].error, true, row[i].status, slice_of(row[i].body),
-			row[i].retry_after_ms, row[i].attempt };
+			row[i].retry_after_ms, row[i].nth - 1 };
 		CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
 		ROW(row[i].name, j.verdict == row[i].verdict);
 		ROW(row[i].name, j.trouble == row[i].trouble && j.alarm == row[i].alarm);
@@ -292,6 +292,7 @@ verdicts(void)
 		ROW(row[i].name, (j.verdict == SETTLE_STOP) == (j.delay_ms == 300000));
 		ROW(row[i].name, (j.verdict == SETTLE_DONE) == (j.reason[0] == 0));
 		ROW(row[i].name, !j.cut);
+		ROW(row[i].name, j.strike == (row[i].verdict == SETTLE_RETRY && row[i].status == 200 && row[i].error == OK));
 	}
 }
 
@@ -305,7 +306,7 @@ error_words(void)
 	CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
 	memset(long_text + len, 'x', 300);
 	memcpy(long_text + len + 300, "\"}", 3);
-	struct answer w = { CLIENT_OK, true, 200, slice_of(long_text), -1, 1 };
+	struct answer w = { CLIENT_OK, true, 200, slice_of(long_text), -1, 0 };
 	CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
 	ROW("the hub's words are kept, cut at 200", j.detail.len == 200);
 	ROW("and stay out of what may be logged", strchr(j.reason, 'x') == NULL);
@@ -326,7 +327,7 @@ long_reply(void)
 	CU_ASSERT_FATAL(r == 0);
 	size_t fits = body.len;
 	CU_ASSERT_FATAL(buf_append_slice(&body, SLICE("\"}")) == 0);
-	struct answer w = { CLIENT_OK, true, 200, buf_view(&body), -1, 1 };
+	struct answer w = { CLIENT_OK, true, 200, buf_view(&body), -1, 0 };
 	CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
 	ROW("150,000 characters are posted as they are", !j.cut && j.reply.len == 2 * limit + 14);
 
