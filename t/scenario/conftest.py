@@ -328,6 +328,44 @@ def ponte(make):
     return i
 
 
+# What runs again under ASan and UBSan: one scenario per row, and no more, for
+# time's sake (t/run, stage sanitizers).
+SANITIZED = """
+    test_l1_random_kills_under_load
+    test_l3_nothing_is_acknowledged_while_the_disk_fails[fsync_eio]
+    test_l4_below_min_free_intake_is_refused_while_settles_go_on
+    test_l5_the_keeper_dies_while_32_workers_wait
+    test_l7_a_slow_hub_is_bounded_and_others_go_on
+    test_l8_a_flapping_hub
+    test_o1_the_same_event_five_times_at_once_is_one
+    test_o3_order_holds_over_a_restart_of_the_courier
+    test_o6_the_customer_writes_again_meanwhile
+    test_h1_bodies_that_are_not_what_they_say
+    test_h2_json_that_two_parsers_could_read_differently[duplicate keys]
+    test_h5_an_address_cannot_be_named_by_the_client
+    test_h6_signatures_and_the_window
+    test_h8_a_hub_at_a_private_address_is_never_asked
+    test_h9_the_chatwoot_side_is_judged_alike
+    test_h10_canaries_are_nowhere
+    test_h11_one_event_is_one_line_whatever_was_sent
+    test_ten_reloads_under_load_fail_no_request
+    test_every_fixture_over_the_real_door
+    test_the_request_is_what_the_guide_says
+    test_send_shows_each_hop
+"""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitizers: runs again in a build with ASan and UBSan")
+
+
+def pytest_collection_modifyitems(items):
+    wanted = {line.strip() for line in SANITIZED.strip().splitlines()}
+    for item in items:
+        if item.name in wanted:
+            item.add_marker("sanitizers")
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
