@@ -220,6 +220,13 @@ check_books(struct cli *cli, bool json)
 	unsigned differences = 0;
 	if (cli_keeper(cli) != EXIT_DONE)
 		return EXIT_FAILED;
+	/* A recount may take an hour; that nobody is there is known at once. */
+	wire_begin(&w, &out, P_PROBE, net_caller_next(&cli->keeper));
+	if (wire_end(&w) != 0)
+		return cli_fail("out of memory");
+	if (cli_ask(cli, &out, &answer) != EXIT_DONE)
+		return EXIT_FAILED;
+	buf_clear(&out);
 	wire_begin(&w, &out, P_CHECK, net_caller_next(&cli->keeper));
 	if (wire_end(&w) != 0)
 		return cli_fail("out of memory");

@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	  "check settings and keys; with --store recount the books" },
 	{ "routes",  cmd_routes,  "routes [--json]",
 	  "list every URL that is answered" },
-	{ "send",    cmd_send,    "send --tenant NAME [--sender LABEL] --secret-file FILE [--url URL]",
+	{ "send",    cmd_send,    "send [--conversation ID] [--tenant NAME] [--sender LABEL] [--text TEXT] [--url URL]",
 	  "send a signed sample message through the front door and follow it" },
 	{ "queue",   cmd_queue,   "queue list|show|retry|drop …",
 	  "see and steer what waits to be delivered" },
@@ -234,16 +234,9 @@ take_source(struct cli *cli, int *argc, char **argv)
 	return EXIT_DONE;
 }
 
-int
-main(int argc, char **argv)
+static int
+run(struct cli *cli, int argc, char **argv)
 {
-	struct cli cli = { .program = argv[0], .keeper = { .fd = -1 } };
-
-	if (arena_new(64 * MIB, &cli.arena) != 0 || crypt_init() != 0)
-		return cli_fail("cannot start: no memory, or no random numbers");
-	int r = take_source(&cli, &argc, argv);
-	if (r != EXIT_DONE)
-		return r;
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
 		return argc < 2 ? (help(NULL), EXIT_USAGE) : help(argc > 2 ? argv[2] : NULL);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
@@ -255,12 +248,24 @@ main(int argc, char **argv)
 			continue;
 		if (argc > 2 && strcmp(argv[2], "--help") == 0)
 			return help(argv[1]);
-		r = commands[i].run(&cli, argc - 1, argv + 1);
-		if (r == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout)))
-			r = cli_fail("cannot write the output: %s", strerror(errno));
-		net_caller_close(&cli.keeper);
-		arena_free(cli.arena);
-		return r;
+		return commands[i].run(cli, argc - 1, argv + 1);
 	}
 	return cli_usage(NULL, "there is no command '%s'", argv[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = { .program = argv[0], .keeper = { .fd = -1 } };
+
+	if (arena_new(64 * MIB, &cli.arena) != 0 || crypt_init() != 0)
+		return cli_fail("cannot start: no memory, or no random numbers");
+	int r = take_source(&cli, &argc, argv);
+	if (r == EXIT_DONE)
+		r = run(&cli, argc, argv);
+	if (r == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout)))
+		r = cli_fail("cannot write the output: %s", strerror(errno));
+	net_caller_close(&cli.keeper);
+	arena_free(cli.arena);
+	return r;
 }

@@ -117,6 +117,8 @@ def test_each_path_is_refused_in_its_own_shape(ponte):
         a = raw(ponte, request("POST", path + "?" + "x" * 9000))
         refused(a, 414, "BAD_REQUEST")
         assert a.headers["content-type"] == "application/json" and a.headers["x-request-id"] == a.json["request_id"], a
+        assert float(a.headers["x-process-time"]) >= 0, a
+    assert ponte.ask("GET", "/health").headers.get_all("X-Process-Time")[1:] == [], "said twice"
     for path in OTHER_PATHS:
         detailed(raw(ponte, request("POST", path + "?" + "x" * 9000)), 414, "BAD_REQUEST")
 
@@ -137,6 +139,22 @@ def test_a_worker_that_dies_over_a_request_is_500_and_never_502(ponte):
     gone = wait_for(lambda: [e for e in ponte.events("worker-gone") if e.get("request_id") == answers[0].json["request_id"]],
                     why="its obituary names the request", show=ponte.log_tail)
     assert gone[0]["route"] == "/webhook/chatwoot/{tenant}/{kind}" and gone[0]["body_digest"] and gone[0]["signal"] == "SIGKILL", gone
+
+
+def test_a_worker_that_hangs_is_500_before_chatwoot_gives_up(make):
+    ponte = make(settings="workers: {hooks: 1, api: 1}\n")
+    ponte.tenant()
+    pids = ponte.pids("ponte-worker")       # the master too: it would kill the worker that hangs
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        a = ponte.send(message())
+        assert 3 < time.monotonic() - began < 5, "a sender waits five seconds, and then does not try again"
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    refused(a, 500, "TRY_AGAIN")
 
 
 # ---- limits ---------------------------------------------------------------------
@@ -262,6 +280,7 @@ def test_the_site_for_production_serves_over_tls_and_refuses_plain_http(ponte, s
     for path in WEBHOOK_PATHS:
         a = site("plain.sock", request("POST", path, signed(ponte, body), body))
         refused(a, 403, "HTTPS_REQUIRED")
-        assert "location" not in a.headers and not a.headers.get("x-process-time")
+        assert "location" not in a.headers, a
+    assert len(ponte.events("request", method="POST")) == 1, "a refused one reached a worker"
     for path in OTHER_PATHS:
         detailed(site("plain.sock", request("GET", path)), 403, "HTTPS_REQUIRED")

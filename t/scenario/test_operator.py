@@ -58,7 +58,7 @@ def test_the_roles_have_help_version_and_check_too(tmp_path, role):
                                   ["queue", "list", "--kind", "x"], ["queue", "list", "--limit", "x"], ["queue", "list", "--event", "x"],
                                   ["tenant"], ["tenant", "nonsense"], ["tenant", "import"], ["tenant", "show"], ["tenant", "remove"],
                                   ["tenant", "show", "../x"], ["tenant", "list", "more"], ["key"], ["key", "new", "else"], ["key", "old"],
-                                  ["explain"], ["explain", "--sender", "else", "-"], ["send"], ["check", "--nonsense"]],
+                                  ["explain"], ["explain", "--sender", "else", "-"], ["send", "--conversation", "0"], ["send", "more"], ["check", "--nonsense"]],
                          ids=lambda a: " ".join(a) or "nothing")
 def test_a_wrong_command_line_is_2_and_says_where_to_look(args):
     r = run(PONTE, *args)
@@ -269,6 +269,8 @@ def test_send_follows_a_message_and_says_when_it_fails(make):
     r = ponte.run("send", "--conversation", 501, "--text", "olá")
     assert [line.split()[2] for line in r.stdout.splitlines()] == ["door", "hub", "reply"], r.stdout
     assert ponte.posted(501)[0][1] == "You said: olá"
+    ponte.run("send")
+    assert ponte.posted(2**31 - 1)[0][1] == "You said: Hello from ponte send"
     ponte.hub.script = [{"status": 400}]
     r = ponte.run("send", "--conversation", 502, "--json", check=False)
     assert r.returncode == 1 and [json.loads(line)["state"] for line in r.stdout.splitlines()] == ["accepted", "dead"], r
@@ -280,3 +282,9 @@ def test_every_command_is_in_the_manual():
     manual = (TOP / "man/ponte.1").read_text()
     for command in COMMANDS:
         assert re.search(rf"^\.(BI?|BR) \"?{command}\b", manual, re.M), f"ponte.1 does not speak of {command}"
+
+
+def test_a_recount_without_a_keeper_says_so_and_ends(make):
+    ponte = make(start=False)
+    r = ponte.run("check", "--store", check=False, timeout=20)
+    assert r.returncode == 1 and "no answer from the keeper" in r.stderr, r
