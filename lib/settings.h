@@ -67,6 +67,10 @@ struct settings_error {
 };
 #define SETTINGS_ERRORS_MAX 20
 
+/* ":LINE:COLUMN" behind the file's name; empty when it is the file as a whole. */
+struct settings_at { char text[24]; };
+struct settings_at settings_at(const struct settings_error *);
+
 struct settings_errors {
 	size_t count;                       /* more than the array holds: it was cut */
 	struct settings_error item[SETTINGS_ERRORS_MAX];

@@ -32,6 +32,16 @@ settings_mistake(struct settings_errors *errors, struct settings_place at, const
 	va_end(ap);
 }
 
+struct settings_at
+settings_at(const struct settings_error *e)
+{
+	struct settings_at at = { "" };
+
+	if (e->line > 0)
+		snprintf(at.text, sizeof at.text, ":%u:%u", e->line, e->column);
+	return at;
+}
+
 /* Letters to change to make a name out of another; enough of it to tell a slip
  * of the finger.  9: too far, or too long to compare. */
 static unsigned

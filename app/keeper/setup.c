@@ -24,8 +24,8 @@ static void
 print_mistakes(struct slice path, const struct settings_errors *errors)
 {
 	for (size_t i = 0; i < errors->count && i < SETTINGS_ERRORS_MAX; i++)
-		fprintf(stderr, SLICE_FMT ":%u:%u: %s\n", SLICE_ARG(path), errors->item[i].line,
-		    errors->item[i].column, errors->item[i].text);
+		fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(path), settings_at(&errors->item[i]).text,
+		    errors->item[i].text);
 }
 
 int

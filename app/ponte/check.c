@@ -230,12 +230,9 @@ check_books(struct cli *cli, bool json)
 	wire_begin(&w, &out, P_CHECK, net_caller_next(&cli->keeper));
 	if (wire_end(&w) != 0)
 		return cli_fail("out of memory");
-	int r = net_call(&cli->keeper, buf_view(&out), clock_mono_ms() + RECOUNT_MS, &answer);
-	if (r < 0)
-		return cli_fail("no answer from the keeper at %s: %s; is it running?", cli->keeper.path, strerror(-r));
+	if (cli_ask_for(cli, &out, RECOUNT_MS, &answer) != EXIT_DONE)
+		return EXIT_FAILED;
 	struct slice file = wire_text(answer.payload, T_REASON);
-	if (answer.kind == P_ERROR)
-		return cli_fail(SLICE_FMT, SLICE_ARG(file));
 	for (struct wire_reader rest = { .rest = answer.payload }; wire_next(&rest, &field);)
 		if (field.tag == T_ROW) {
 			print_difference(field.value, json);

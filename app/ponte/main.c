@@ -77,8 +77,8 @@ cli_config(struct cli *cli)
 		    SLICE_ARG(cli->config_path.len ? SLICE(" ") : SLICE("")),
 		    SLICE_ARG(cli->config_path), strerror(-r));
 	for (size_t i = 0; i < wrong.count && i < SETTINGS_ERRORS_MAX; i++)
-		fprintf(stderr, SLICE_FMT ":%u:%u: %s\n", SLICE_ARG(cli->config_path),
-		    wrong.item[i].line, wrong.item[i].column, wrong.item[i].text);
+		fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(cli->config_path),
+		    settings_at(&wrong.item[i]).text, wrong.item[i].text);
 	cli->config_path = slice_from(NULL, 0);
 	return cli_fail("the settings have %zu mistake%s", wrong.count, wrong.count == 1 ? "" : "s");
 }
@@ -99,17 +99,23 @@ cli_keeper(struct cli *cli)
 
 /* Where nobody listens, only a restart is worth waiting for. */
 static int64_t
-patience_ms(const struct net_caller *keeper)
+patience_ms(const struct net_caller *keeper, int64_t most)
 {
 	CLEANUP(close_fd) int fd = -1;
 
-	return keeper->fd >= 0 || net_connect(keeper->path, false, &fd) == 0 ? ASK_MS : GONE_MS;
+	return keeper->fd >= 0 || net_connect(keeper->path, false, &fd) == 0 ? most : GONE_MS;
 }
 
 int
 cli_ask(struct cli *cli, struct buf *out, struct wire_frame *ret)
 {
-	int r = net_call(&cli->keeper, buf_view(out), clock_mono_ms() + patience_ms(&cli->keeper), ret);
+	return cli_ask_for(cli, out, ASK_MS, ret);
+}
+
+int
+cli_ask_for(struct cli *cli, struct buf *out, int64_t most_ms, struct wire_frame *ret)
+{
+	int r = net_call(&cli->keeper, buf_view(out), clock_mono_ms() + patience_ms(&cli->keeper, most_ms), ret);
 	if (r < 0)
 		return cli_fail("no answer from the keeper at %s: %s; is it running?",
 		    cli->keeper.path, strerror(-r));

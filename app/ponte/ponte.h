@@ -56,6 +56,8 @@ MUST_CHECK int cli_keeper(struct cli *);
  * net_caller_next(&cli->keeper).  P_ERROR and a silent keeper are printed as
  * one line and EXIT_FAILED; *ret is valid until the next call. */
 MUST_CHECK int cli_ask(struct cli *, struct buf *out, struct wire_frame *ret);
+/* The same with more patience. */
+MUST_CHECK int cli_ask_for(struct cli *, struct buf *out, int64_t most_ms, struct wire_frame *ret);
 /* The path of a program of ours: beside this one (also app/<x>/ in a build
  * tree), else in libexec.  NULL when there is none. */
 const char *cli_sibling(struct cli *, const char *name);

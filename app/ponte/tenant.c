@@ -53,10 +53,7 @@ print_mistakes(const char *file, const struct settings_errors *errors)
 	size_t shown = errors->count < SETTINGS_ERRORS_MAX ? errors->count : SETTINGS_ERRORS_MAX;
 	for (size_t i = 0; i < shown; i++) {
 		const struct settings_error *e = &errors->item[i];
-		if (e->line > 0)
-			fprintf(stderr, "%s:%u:%u: %s\n", file, e->line, e->column, e->text);
-		else
-			fprintf(stderr, "%s: %s\n", file, e->text);
+		fprintf(stderr, "%s%s: %s\n", file, settings_at(e).text, e->text);
 	}
 	if (shown < errors->count)
 		fprintf(stderr, "%s: and %zu more\n", file, errors->count - shown);

@@ -16,8 +16,8 @@ complain_settings(setup_complain *say, struct arena *a, struct slice path, int r
 		return;
 	}
 	for (size_t i = 0; i < wrong->count && i < SETTINGS_ERRORS_MAX; i++) {
-		struct slice line = arena_printf(a, "%.*s:%u:%u: %s", SLICE_ARG(path), wrong->item[i].line,
-		    wrong->item[i].column, wrong->item[i].text);
+		struct slice line = arena_printf(a, "%.*s%s: %s", SLICE_ARG(path),
+		    settings_at(&wrong->item[i]).text, wrong->item[i].text);
 		say(line.len ? line.ptr : wrong->item[i].text);
 	}
 }

@@ -212,6 +212,7 @@ read_updated(struct reading *r)
 static int
 read_conversation(struct reading *r)
 {
+	int64_t inbox = 0;
 	int e = reading_id(r, r->conversation, "id", r->prefix, &r->f->conversation);
 
 	if (e == 0 && r->f->conversation == 0)
@@ -224,8 +225,10 @@ read_conversation(struct reading *r)
 		e = read_updated(r);
 	if (e == 0)
 		e = reading_id(r, r->event, "inbox.id", "", &r->f->inbox);
-	if (e == 0 && r->f->inbox == 0)
-		e = reading_id(r, r->conversation, "inbox_id", r->prefix, &r->f->inbox);
+	if (e == 0)
+		e = reading_id(r, r->conversation, "inbox_id", r->prefix, &inbox);
+	if (r->f->inbox == 0)
+		r->f->inbox = inbox;
 	if (e == 0 && r->f->sender == CW_SE_CONTACT)
 		e = reading_id(r, r->event, "sender.id", "", &r->f->contact);
 	if (e == 0 && r->f->contact == 0)

@@ -217,7 +217,6 @@ def test_h9_a_peer_that_cannot_prove_who_it_is_hears_nothing(make, tmp_path):
     cases = {
         "good": ours.leaf("good"), "expired": ours.leaf("expired", days=-1), "wronghost": ours.leaf("wrong", "DNS:else.example.com"),
         "selfsigned": ours.alone("self"), "strangerca": other.leaf("stranger"), "oldtls": ours.leaf("old"),
-        "plain": None,
     }
     peers = {name: Peer("hub", tls=pair).start() for name, pair in cases.items()}
     old(peers["oldtls"])

@@ -126,6 +126,8 @@ static const struct row messages[] = {
 	  "conversation.id is missing" },
 	{ "a conversation without status", MESSAGE("message_created", "0", CONTACT, "", "{\"id\":5}"), CW_E_SCHEMA,
 	  "conversation.status is missing" },
+	{ "every id is looked at", MESSAGE("message_created", "\"incoming\"", CONTACT, ",\"inbox\":{\"id\":31}",
+	  "{\"id\":501,\"inbox_id\":\"31\",\"status\":\"pending\"}"), CW_E_SCHEMA, "conversation.inbox_id is not" },
 	{ "no Chatwoot ever sent a message inside", INCOMING(",\"message\":{\"id\":1}"), CW_E_SCHEMA, "top level" },
 	{ "nor inside a conversation's event", STATE("conversation_updated", "\"open\"", "null", ",\"message\":{\"id\":1}"), CW_E_SCHEMA, "top level" },
 	{ "a message that is no object is another key", INCOMING(",\"message\":\"x\""), 0, "type=incoming" },
