@@ -64,8 +64,8 @@ MUST_CHECK int tenant_decode(struct slice record, struct arena *, struct tenant 
  * Checked besides the table: names unique, installations and accounts that
  * senders and inboxes name exist, a sender has a secret or an unsigned proof,
  * a secret is not empty, not longer than 4096 bytes, holds no line break, and
- * is not the one the replaced system published; a secret in a path has 16 to
- * 128 of [A-Za-z0-9_-]; no account of one Chatwoot stands in the file twice.
+ * is not the one the replaced system published; a secret in a path has 8 to
+ * 128 of [A-Za-z0-9._~-]; no account of one Chatwoot stands in the file twice.
  * 0, SETTINGS_E_WRONG, or -errno. */
 MUST_CHECK int tenant_import(struct slice text, const char *dir, const struct secret_key *intake,
     const struct secret_key *outgoing, struct arena *, struct tenant **ret, size_t *ret_count,

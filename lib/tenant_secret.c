@@ -6,7 +6,7 @@
 #include "lib/tenant_secret.h"
 
 #define SECRET_MAX 4096
-#define PATH_SECRET_MIN 16      /* shorter ones can be found by trying */
+#define PATH_SECRET_MIN 8       /* shorter ones can be found by trying */
 #define PATH_SECRET_MAX 128
 
 /* SHA-256 of the webhook secret that the replaced system has in its public
@@ -95,12 +95,12 @@ const char *
 tenant_secret_refuse_path(struct slice s)
 {
 	if (s.len < PATH_SECRET_MIN || s.len > PATH_SECRET_MAX)
-		return "must have 16 to 128 characters";
+		return "must have 8 to 128 characters";
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		        c == '-' || c == '_'))
-			return "stands in a URL: only letters, digits, '-' and '_'";
+		        c == '-' || c == '_' || c == '.' || c == '~'))
+			return "stands in a URL: only letters, digits, '-', '_', '.' and '~'";
 	}
 	return NULL;
 }

@@ -28,7 +28,7 @@ consider(struct courier *c, struct job *j, int64_t now_ms)
 		deliver_release(c, j, paused + jitter, now_ms);
 		return;
 	}
-	bool memory = c->jobs.bytes <= BYTES_MAX || client_count(c->client) == 0;
+	bool memory = c->jobs.bytes <= BYTES_MAX || job_sent(c) == 0;
 	if (memory && !c->client_stale && dests_room(&c->dests) > 0 && dest_room(&c->dests, j->dest, now_ms) > 0)
 		deliver_go(c, j, now_ms);
 }
@@ -128,14 +128,31 @@ claims_soon(struct courier *c, int64_t now_ms)
 	c->jobs.claim_again = true;
 }
 
+/* From here on the log knows the batch's event alone: whoever follows another
+ * of its events reads here where that went on. */
+static void
+log_members(const struct delivery *d)
+{
+	char id[UUID_TEXT], into[UUID_TEXT];
+	uuid_text(&d->event, into);
+	for (size_t i = 0; d->attempt == 1 && i < d->members; i++) {
+		uuid_text(&d->member[i].event, id);
+		if (strcmp(id, into) != 0)
+			log_event(LOG_INFO, "batched", LOG_STR("event_id", id), LOG_STR("into", into),
+			    LOG_TEXT("tenant", d->tenant), LOG_INT("delivery", d->key));
+	}
+}
+
 void
 claims_arrived(struct courier *c, struct slice batch)
 {
 	struct job *j;
 	CRASH_POINT("courier-after-claim");
 	int r = job_new(c, batch, &j);
-	if (r == 0)
+	if (r == 0) {
+		log_members(&j->delivery);
 		return;
+	}
 	/* Not to be had in memory, or of a version we do not speak: it goes back. */
 	uint64_t key = wire_u64(batch, T_DELIVERY, 0);
 	log_event(LOG_ERROR, "batch-unread", LOG_INT("delivery", key), LOG_INT("errno", -r));

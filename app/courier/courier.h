@@ -25,6 +25,8 @@
 #include "lib/scoreboard.h"
 #include "lib/secret.h"
 
+#define OLD_CLIENTS 8           /* with more reloads than that in flight, nothing new is sent */
+
 struct courier {
 	struct config_source source;
 	struct arena        *settings;      /* what config points into */
@@ -33,7 +35,8 @@ struct courier {
 	struct scoreboard   *board;
 	uint64_t             crashed;       /* what our predecessor died at; 0: nothing, or told */
 	struct client       *client;
-	bool                 client_stale;  /* its settings changed: a new one when nothing is in flight */
+	struct client       *old[OLD_CLIENTS];  /* of before a reload: each ends what it has in flight */
+	bool                 client_stale;  /* to be replaced, and no place among the old ones yet */
 	struct keeper_link   link;
 	struct where         where;
 	struct dests         dests;

@@ -15,7 +15,7 @@
 #include "lib/log.h"
 
 #define LATER_MS         1000
-#define UNCONFIGURED_MS  60000
+#define UNCONFIGURED_MS  10000
 #define OUR_TROUBLE_MS   1000
 #define CHATWOOT_ANSWER_MAX (1 * MIB)
 /* An answer of a byte a second is none. */
@@ -501,7 +501,7 @@ deliver_forget(struct courier *c, struct job *j, int64_t now_ms)
 	log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key),
 	    LOG_BOOL("sent", j->state == JOB_SENT));
 	if (j->state == JOB_SENT)
-		(void)client_cancel(c->client, j, NULL);
+		job_cancel(c, j, NULL);
 	leave(c, j, BREAKER_NOTHING, now_ms);
 	job_free(c, j);
 }
@@ -510,7 +510,7 @@ void
 deliver_abort(struct courier *c, struct job *j, int64_t now_ms)
 {
 	bool sent = true;
-	(void)client_cancel(c->client, j, &sent);
+	job_cancel(c, j, &sent);
 	/* The hub knows a repetition by its key; a reply may stand there already. */
 	if (sent && j->delivery.dest == DEST_CHATWOOT)
 		never_sent(c, j, SETTLE_UNKNOWN, -1, "the courier stopped while it was posted", now_ms);

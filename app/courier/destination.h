@@ -19,6 +19,7 @@
 
 /* One message of a hub batch, as P_CLAIM_OK carries it. */
 struct delivery_member {
+	struct uuid  event;
 	int64_t      message;
 	bool         late;
 	struct slice facts, body;

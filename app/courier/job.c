@@ -100,6 +100,24 @@ job_unsettled(const struct courier *c)
 	return n;
 }
 
+size_t
+job_sent(const struct courier *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->jobs.n; i++)
+		n += c->jobs.item[i]->state == JOB_SENT;
+	return n;
+}
+
+void
+job_cancel(struct courier *c, struct job *j, bool *ret_sent)
+{
+	int r = client_cancel(c->client, j, ret_sent);
+	for (size_t i = 0; r != 0 && i < OLD_CLIENTS; i++)
+		if (c->old[i])
+			r = client_cancel(c->old[i], j, ret_sent);
+}
+
 void
 job_start(struct job *j, int64_t now_ms)
 {

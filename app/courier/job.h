@@ -51,6 +51,9 @@ MUST_CHECK int job_new(struct courier *, struct slice batch, struct job **ret);
 void job_free(struct courier *, struct job *);
 struct job *job_asking(struct courier *, uint64_t question);    /* NULL: none */
 size_t job_unsettled(const struct courier *);                   /* how many are before SETTLE */
+size_t job_sent(const struct courier *);                        /* how many are on the network */
+/* Takes it from the network; *ret_sent: some of it may have arrived. */
+void job_cancel(struct courier *, struct job *, bool *ret_sent);
 
 /* From waiting to being a request. */
 void job_start(struct job *, int64_t now_ms);

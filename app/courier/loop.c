@@ -15,8 +15,9 @@
 #include "lib/daemon.h"
 #include "lib/log.h"
 
-#define PATIENCE_MS   10000     /* for what is on the network when we are to stop */
+#define PATIENCE_MS   5000      /* for what is on the network when we are to stop */
 #define LAST_WORDS_MS 2000      /* and then for the keeper to take the results */
+#define OLD_MS        50        /* how often clients of before a reload are looked after */
 
 enum { FD_SIGNAL, FD_KEEPER, FD_PROBES };       /* probes: the last, and more than one */
 
@@ -71,6 +72,9 @@ how_long(struct courier *c, struct loop *l, int64_t now_ms)
 	int64_t wait = -1;
 	sooner(&wait, keeper_link_wait_ms(&c->link, now_ms));
 	sooner(&wait, claims_wait_ms(c, now_ms));
+	for (size_t i = 0; i < OLD_CLIENTS; i++)
+		if (c->old[i])
+			sooner(&wait, OLD_MS);
 	if (l->alive_at_ms)
 		sooner(&wait, until(l->alive_at_ms, now_ms));
 	if (l->stop_at_ms)
@@ -85,7 +89,7 @@ tick(struct courier *c, struct loop *l, int64_t now_ms)
 		daemon_alive();
 		l->alive_at_ms = now_ms + daemon_watchdog_ms();
 	}
-	if (c->client_stale && client_count(c->client) == 0)
+	if (c->client_stale)
 		setup_client(c);
 	keeper_link_tick(c, now_ms);
 	claims_tick(c, now_ms);
@@ -112,6 +116,32 @@ go_on(struct courier *c, struct loop *l, int64_t now_ms)
 	return true;
 }
 
+static void
+take_results(struct courier *c, struct client *from, int64_t now_ms)
+{
+	struct client_result res;
+	while (client_next(from, &res))
+		deliver_finished(c, &res, now_ms);
+}
+
+static int
+look_after_old(struct courier *c, int64_t now_ms)
+{
+	for (size_t i = 0; i < OLD_CLIENTS; i++) {
+		if (!c->old[i])
+			continue;
+		int r = client_poll(c->old[i], NULL, 0, 0);
+		if (r != 0)
+			return r;
+		take_results(c, c->old[i], now_ms);
+		if (client_count(c->old[i]) > 0)
+			continue;
+		client_free(c->old[i]);
+		c->old[i] = NULL;
+	}
+	return 0;
+}
+
 static int
 turn(struct courier *c, struct loop *l)
 {
@@ -133,10 +163,8 @@ turn(struct courier *c, struct loop *l)
 	if (fds[FD_KEEPER].revents)
 		keeper_link_io(c, now_ms);
 	probes_io(c, &l->probes, &fds[FD_PROBES], n - FD_PROBES);
-	struct client_result res;
-	while (client_next(c->client, &res))
-		deliver_finished(c, &res, now_ms);
-	return 0;
+	take_results(c, c->client, now_ms);
+	return look_after_old(c, now_ms);
 }
 
 int

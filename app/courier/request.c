@@ -15,8 +15,11 @@ member_read(struct slice group, struct delivery_member *ret)
 		.message = wire_i64(group, T_MESSAGE, 0),
 		.late = wire_u64(group, T_LATE, 0) != 0,
 	};
-	if (!wire_ok(group) || !wire_find(group, T_FACTS, &ret->facts) || !wire_find(group, T_BODY, &ret->body))
+	struct slice event = wire_text(group, T_EVENT_ID);
+	if (!wire_ok(group) || !wire_find(group, T_FACTS, &ret->facts) || !wire_find(group, T_BODY, &ret->body) ||
+	    event.len != sizeof(ret->event.byte))
 		return -EPROTO;
+	memcpy(ret->event.byte, event.ptr, event.len);
 	return 0;
 }
 

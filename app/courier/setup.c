@@ -94,26 +94,20 @@ void
 setup_client(struct courier *c)
 {
 	struct client *fresh;
+	size_t i = 0;
+	while (i < OLD_CLIENTS && c->old[i])
+		i++;
+	c->client_stale = i == OLD_CLIENTS;
+	if (c->client_stale)
+		return;
 	int r = client_from(&c->config, &fresh);
-	c->client_stale = false;
 	if (r != 0) {
 		log_event(LOG_ERROR, "client-kept", LOG_STR("reason", "delivery.ca_file or allow_private cannot be used"),
 		    LOG_STR("why", strerror(-r)));
 		return;
 	}
-	client_free(c->client);
+	c->old[i] = c->client;
 	c->client = fresh;
-}
-
-static bool
-same_client(const struct config *a, const struct config *b)
-{
-	const struct settings_list *la = &a->delivery.allow_private, *lb = &b->delivery.allow_private;
-	const struct slice *x = la->items, *y = lb->items;
-	bool same = la->count == lb->count && slice_eq(a->delivery.ca_file, b->delivery.ca_file);
-	for (size_t i = 0; same && i < la->count; i++)
-		same = slice_eq(x[i], y[i]);
-	return same;
 }
 
 void
@@ -128,12 +122,11 @@ setup_reload(struct courier *c, int64_t now_ms)
 		arena_free(memory);
 	}
 	if (r == 0) {
-		if (!same_client(&c->config, &fresh))
-			c->client_stale = true;
 		arena_free(c->settings);
 		c->settings = memory;
 		c->config = fresh;
 		apply_limits(c);
+		setup_client(c);        /* always: the certificates may be others under the same name */
 		claims_soon(c, now_ms);
 		log_event(LOG_NOTICE, "reloaded");
 	}
@@ -186,6 +179,8 @@ setup_undo(struct courier *c)
 	dests_free(&c->dests);
 	strikes_free(&c->strikes);
 	client_free(c->client);
+	for (size_t i = 0; i < OLD_CLIENTS; i++)
+		client_free(c->old[i]);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

@@ -16,7 +16,8 @@ void setup_undo(struct courier *);
 /* SIGHUP.  Settings that are wrong change nothing.  Paths (sockets, keys,
  * scoreboard) take a restart. */
 void setup_reload(struct courier *, int64_t now_ms);
-/* A new HTTP client from the settings as they are now; none may be in flight. */
+/* A new HTTP client from the settings as they are now; the one before it ends
+ * what it has in flight.  Is it one too many, client_stale says so. */
 void setup_client(struct courier *);
 
 #endif

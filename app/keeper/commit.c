@@ -240,7 +240,7 @@ batch_end(struct keeper *k)
 	} else if (wrote) {
 		k->commit_ms = k->now_ms;
 		k->flush_us = clock_mono_us() - start_us;
-		k->shared = k->batch.n;
+		k->company = k->batch.n >= k->company ? k->batch.n : k->company - 1;
 		if (k->board)
 			scoreboard_count(&k->board->keeper, commits);
 	}

@@ -18,7 +18,7 @@
 #define LOW_DISK_MS     1000
 #define GOODBYE_MS      1000
 #define GATHER_FLUSH_US 1000            /* below that waiting costs more than it saves */
-#define GATHER_MAX_US   2000
+#define GATHER_MAX_US   3000
 
 void
 keeper_tick_clock(struct keeper *k)
@@ -142,17 +142,17 @@ timeout_ms(const struct keeper *k)
 
 /* Where a flush takes long, those who were answered together come back a moment
  * after the first of them: a flush that began with that one alone would keep all
- * others waiting for the next.  So one that follows a shared flush waits a
- * little for company, a quarter of what a flush takes. */
+ * others waiting for the next.  So a commit waits for as many as came lately, a
+ * half of what a flush takes at most. */
 static void
 gather(struct keeper *k)
 {
 	struct epoll_event e[EVENTS_AT_ONCE];
-	if (k->flush_us < GATHER_FLUSH_US || k->shared < 2)
+	if (k->flush_us < GATHER_FLUSH_US)
 		return;
-	int64_t wait = k->flush_us / 4 < GATHER_MAX_US ? k->flush_us / 4 : GATHER_MAX_US;
-	int64_t until = clock_mono_us() + wait, left = wait;
-	while (store_writing(k->store) && !batch_full(k) && left > 0) {
+	int64_t left = k->flush_us / 2 < GATHER_MAX_US ? k->flush_us / 2 : GATHER_MAX_US;
+	int64_t until = clock_mono_us() + left;
+	while (store_writing(k->store) && k->batch.n < k->company && !batch_full(k) && left > 0) {
 		struct timespec t = { .tv_nsec = (long)left * 1000 };
 		int n = epoll_pwait2(k->epoll_fd, e, EVENTS_AT_ONCE, &t, NULL);
 		for (int i = 0; i < n; i++)

@@ -87,7 +87,7 @@ read_options(struct cli *cli, int argc, char **argv, struct options *ret)
 		{ "--timestamp", &o.timestamp }, { "--signature", &o.signature },
 		{ "--now", &o.now },
 	};
-	const char *sender = NULL, *value;
+	const char *sender = NULL, *behind = NULL, *value;
 	bool fixture = false, only_files = false;
 
 	o.step = arena_take(cli->arena, (size_t)argc * sizeof(*o.step));
@@ -98,6 +98,7 @@ read_options(struct cli *cli, int argc, char **argv, struct options *ret)
 
 		if (only_files || argv[i][0] != '-' || strcmp(argv[i], "-") == 0) {
 			o.step[o.steps++] = (struct step){ argv[i], sender };
+			behind = NULL;
 			continue;
 		}
 		while (v < ARRAY_LEN(valued)
@@ -111,7 +112,7 @@ read_options(struct cli *cli, int argc, char **argv, struct options *ret)
 			if (!value || !is_sender(value))
 				return cli_usage("explain",
 				    "--sender is account, inbox, bot or none");
-			sender = value;
+			sender = behind = value;
 		} else if (strcmp(argv[i], "--fixture-tenant") == 0) {
 			fixture = true;
 		} else if (strcmp(argv[i], "--json") == 0) {
@@ -122,6 +123,11 @@ read_options(struct cli *cli, int argc, char **argv, struct options *ret)
 			return cli_usage("explain", "explain takes no '%s'", argv[i]);
 		}
 	}
+	/* One behind the last file would hold for nothing: it is meant for those
+	 * that have none. */
+	for (size_t i = 0; behind && i < o.steps; i++)
+		if (!o.step[i].sender)
+			o.step[i].sender = behind;
 	*ret = o;
 	return check_options(&o, fixture);
 }

@@ -253,6 +253,8 @@ change(struct cli *cli, const struct options *o)
 		more = wire_u64(answer.payload, T_MORE, 0) != 0;
 		after = wire_i64(answer.payload, T_AFTER, after);
 	}
+	if (count == 0 && o->ids > 0)
+		return cli_fail("no such delivery can be %s; see: ponte queue show %" PRIu64, drop ? "dropped" : "retried", o->id[0]);
 	if (o->json)
 		printf("{\"%s\":%" PRId64 ",\"dry_run\":%s}\n", drop ? "dropped" : "retried", count, o->dry_run ? "true" : "false");
 	else
@@ -343,10 +345,13 @@ arguments(struct options *o, int argc, char **argv)
 	for (; optind < argc; optind++) {
 		if (o->ids == IDS_MAX)
 			return cli_usage("queue", "more than %d deliveries at once", IDS_MAX);
-		if (slice_to_u64(slice_of(argv[optind]), 1, INT64_MAX, &o->id[o->ids++]) != 0)
+		if (!o->has_event && uuid_parse(slice_of(argv[optind]), &o->event) == 0)
+			o->has_event = true;
+		else if (slice_to_u64(slice_of(argv[optind]), 1, INT64_MAX, &o->id[o->ids++]) != 0)
 			return cli_usage("queue", "'%s' is not the number of a delivery", argv[optind]);
 	}
-	return EXIT_DONE;
+	return o->ids && o->has_event ? cli_usage("queue", "deliveries by number, or those of one event: not both")
+	    : EXIT_DONE;
 }
 
 int
@@ -363,12 +368,13 @@ cmd_queue(struct cli *cli, int argc, char **argv)
 	if (r != EXIT_DONE)
 		return r;
 	bool changes = strcmp(o.verb, "retry") == 0 || strcmp(o.verb, "drop") == 0;
+	o.all = o.all || (changes && o.has_event);
 	if (changes && o.ids == 0 && !o.all)
 		return cli_usage("queue", "name the deliveries, or say --all (with --tenant, --state, --kind, --event)");
 	if (changes && o.ids > 0 && o.all)
 		return cli_usage("queue", "deliveries by number, or --all: not both");
 	if (strcmp(o.verb, "show") == 0 && o.ids == 0 && !o.has_event)
-		return cli_usage("queue", "show which delivery? give its number, or --event ID");
+		return cli_usage("queue", "show which delivery? give its number, or an event's id");
 	if (o.dry_run && strcmp(o.verb, "drop") != 0)
 		return cli_usage("queue", "--dry-run is for drop");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)

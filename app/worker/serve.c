@@ -355,6 +355,27 @@ accept_request(struct serve *s)
 	return FCGX_Accept_r(&s->fcgi) < 0 ? -EBADMSG : 0;
 }
 
+/* Whatever the web server asked for, the connection ends: one that stays would
+ * pin this worker to it, and hide its next request from epoll_pwait().
+ *
+ * The library closes with a wait of up to 2 s for the web server to have closed
+ * first, so that an answer given before all of the request was read is not lost
+ * to a reset.  Where all was read nothing can be lost, and the worker is free for
+ * the next request at once. */
+static void
+finish(struct serve *s)
+{
+	bool whole = FCGX_HasSeenEOF(s->fcgi.in) != 0;
+
+	s->fcgi.keepConnection = whole;
+	FCGX_Finish_r(&s->fcgi);
+	if (whole && s->fcgi.ipcFd >= 0) {
+		close(s->fcgi.ipcFd);
+		s->fcgi.ipcFd = -1;
+		s->fcgi.keepConnection = 0;
+	}
+}
+
 static void
 serve_accepted(struct serve *s)
 {
@@ -365,10 +386,7 @@ serve_accepted(struct serve *s)
 	answer_request(s, r);
 	write_answer(s, r);
 	keep_for_log(r);
-	/* Whatever the web server asked for: a connection that stays would pin
-	 * this worker to it, and hide its next request from epoll_pwait(). */
-	s->fcgi.keepConnection = 0;
-	FCGX_Finish_r(&s->fcgi);
+	finish(s);
 	count(s->worker->slot, r->refusal);
 	write_log(r);
 	if (s->body_cap > BODY_KEEP) {

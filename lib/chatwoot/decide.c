@@ -344,8 +344,23 @@ decide_incoming(const struct chatwoot_facts *f, const struct chatwoot_policy *p,
 	return why ? ignored(why) : forward(f);
 }
 
+/* Was the conversation resolved behind this message, or as soon?  Agents answer
+ * and resolve in one go, and the two events come in any order: a takeover that
+ * ended with its session must not reach into the next one. */
+static bool
+closed_since(const struct chatwoot_facts *f, const struct chatwoot_state *before,
+    const struct chatwoot_state *now)
+{
+	bool was = before->known && before->status == CW_ST_RESOLVED;
+
+	if (now->status != CW_ST_RESOLVED)
+		return false;
+	return !was || (f->updated_us != 0 && f->updated_us <= before->updated_us);
+}
+
 static struct outcome
-decide_outgoing(const struct chatwoot_facts *f, struct chatwoot_state *st)
+decide_outgoing(const struct chatwoot_facts *f, const struct chatwoot_state *before,
+    struct chatwoot_state *st)
 {
 	if (f->private_note)
 		return ignored("not an incoming message: a private note");
@@ -355,7 +370,8 @@ decide_outgoing(const struct chatwoot_facts *f, struct chatwoot_state *st)
 		return ignored("not an incoming message: a rule, campaign or template sent it");
 	if (f->sender != CW_SE_USER && !f->external_echo)
 		return ignored("not an incoming message: nobody we know wrote it");
-	take_over(st);
+	if (!closed_since(f, before, st))
+		take_over(st);
 	return (struct outcome){ CW_D_HUMAN_TOOK_OVER, f->sender == CW_SE_USER
 	    ? "human_took_over: a human answered"
 	    : "human_took_over: a human answered outside Chatwoot" };
@@ -365,12 +381,14 @@ static struct outcome
 decide_message(const struct chatwoot_facts *f, const struct chatwoot_policy *p,
     struct chatwoot_state *st)
 {
+	const struct chatwoot_state before = *st;
+
 	refresh(f, p->mode, st);
 	switch (f->type) {
 	case CW_TY_INCOMING:
 		return decide_incoming(f, p, st);
 	case CW_TY_OUTGOING:
-		return decide_outgoing(f, st);
+		return decide_outgoing(f, &before, st);
 	case CW_TY_TEMPLATE:
 		return ignored("not an incoming message: Chatwoot's own text");
 	case CW_TY_ACTIVITY:

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,14 +74,32 @@ path_of(int fd, char path[static 4096])
 	return path;
 }
 
+/* Asked at every write, so a descriptor's answer is kept for as long as it is
+ * the same file. */
 static int
 ours(int fd)
 {
+	static _Thread_local struct { dev_t dev; ino_t ino; int known, ours; } seen[256];
 	const char *match = getenv("PONTE_FAULTS_MATCH");
 	char path[4096];
+	struct stat st;
 
-	return strstr(path_of(fd, path), match ? match : ".db") != NULL;
+	if (fd < 0 || fd > 255 || fstat(fd, &st) < 0)
+		return 0;
+	if (!seen[fd].known || seen[fd].dev != st.st_dev || seen[fd].ino != st.st_ino) {
+		seen[fd].dev = st.st_dev;
+		seen[fd].ino = st.st_ino;
+		seen[fd].ours = strstr(path_of(fd, path), match ? match : ".db") != NULL;
+		seen[fd].known = 1;
+	}
+	return seen[fd].ours;
 }
+
+/* The function that ours stands before; looked up once. */
+#define REAL(type, name) \
+	static type real; \
+	if (!real) \
+		real = (type)dlsym(RTLD_NEXT, name)
 
 /* One flush at a time, as one device would have it, over all processes that
  * share the lock file. */
@@ -116,10 +135,8 @@ tell(int flushed, const char *outcome)
 }
 
 static int
-flush(int fd, const char *name)
+flush(int fd, int (*real)(int))
 {
-	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-
 	if (getenv("PONTE_FAULTS") && ours(fd)) {
 		long eio = order(FSYNC_EIO);
 		if (eio == 2)
@@ -136,8 +153,21 @@ flush(int fd, const char *name)
 	return real(fd);
 }
 
-int fsync(int fd) { return flush(fd, "fsync"); }
-int fdatasync(int fd) { return flush(fd, "fdatasync"); }
+typedef int flush_call(int);
+
+int
+fsync(int fd)
+{
+	REAL(flush_call *, "fsync");
+	return flush(fd, real);
+}
+
+int
+fdatasync(int fd)
+{
+	REAL(flush_call *, "fdatasync");
+	return flush(fd, real);
+}
 
 /* How many bytes of a write may go through: all, half, or none (errno set). */
 static ssize_t
@@ -165,8 +195,8 @@ allowed(int fd, size_t n)
 ssize_t
 write(int fd, const void *buf, size_t n)
 {
-	ssize_t (*real)(int, const void *, size_t) =
-	    (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+	typedef ssize_t call(int, const void *, size_t);
+	REAL(call *, "write");
 	ssize_t may = allowed(fd, n);
 	return may < 0 ? -1 : real(fd, buf, (size_t)may);
 }
@@ -174,8 +204,8 @@ write(int fd, const void *buf, size_t n)
 ssize_t
 pwrite(int fd, const void *buf, size_t n, off_t at)
 {
-	ssize_t (*real)(int, const void *, size_t, off_t) =
-	    (ssize_t (*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite64");
+	typedef ssize_t call(int, const void *, size_t, off_t);
+	REAL(call *, "pwrite64");
 	ssize_t may = allowed(fd, n);
 	return may < 0 ? -1 : real(fd, buf, (size_t)may, at);
 }

@@ -2,7 +2,8 @@
 """nginx against the route table, and what it may hand on.  usage: nginx.py BUILD_DIR
 
 groups      the map in nginx/ponte-http.conf sends each row of the table to the
-            group that the row names, and anything else to `api`
+            group that the row names, and anything else to `api`; no line of the
+            map and no location is for a path that the table does not have
 shapes      a webhook path is refused in the webhook shape, and no 502, 503 or
             504 leaves it
 parameters  what the workers read is what ponte-fastcgi.conf hands on
@@ -113,6 +114,22 @@ def shapes(rows):
             check("error_log" in body and "/dev/null emerg" in body, f"{row['path']}: the error log would quote the secret")
 
 
+# ---- nothing beside the table ----
+
+BESIDE = {"/", "/.ponte-refused/early", "/.ponte-refused/hooks", "^/webhook/(?:api|tools)/"}     # the API comes there
+
+
+def nothing_beside(rows):
+    asked = [f"{row['method']}:{path_of(row)}" for row in rows]
+    body = re.search(r'map "\$request_method:\$uri" \$ponte_group \{(.*?)\n\}', conf("ponte-http.conf"), re.S).group(1)
+    for key in re.findall(r'"~([^"]*)"', body):
+        check(any(re.search(key, a) for a in asked), f"the map sends {key} somewhere, and the table has no such path")
+    paths = [path_of(row) + tail for row in rows for tail in ("", "/")]
+    for kind, name in re.findall(r"(?m)^location (?:(=|~)\s+)?(\S+)(?: \S+)?\s+\{", conf("ponte-locations.conf")):
+        known = any(re.search(name, p) for p in paths) if kind == "~" else name in paths
+        check(known or name in BESIDE, f"location {name}: the table has no such path")
+
+
 # ---- parameters ----
 
 def parameters():
@@ -150,6 +167,7 @@ def site():
 ROWS = table()
 groups(ROWS)
 shapes(ROWS)
+nothing_beside(ROWS)
 parameters()
 site()
 print(f"rules/nginx: {passed} passed, {failed} failed, {skipped} skipped")

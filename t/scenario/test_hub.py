@@ -3,6 +3,7 @@ Rows L7, L8, O3's batching; the courier over a hub that is slow, refuses, cuts, 
 
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -121,14 +122,15 @@ def test_messages_that_wait_travel_together_in_order(ponte):
     ponte.hub.script = [{"hold": "first"}]
     ids = [ponte.send(message(id=i)).json["event_id"] for i in (10, 11)]
     ponte.hub.wait(lambda p: len(p.requests) == 1)
-    for i in (14, 13, 12):
-        ponte.send(message(id=i))
+    waiting = [ponte.send(message(id=i)).json["event_id"] for i in (14, 13, 12)]
     ponte.hub.release("first")
     rs = ponte.hub.wait_requests(2)
     first, second = ([m["id"] for m in r["json"]["messages"]] for r in rs[:2])
     assert first[0] == 10 and second[-3:] == [12, 13, 14] and first + second == [10, 11, 12, 13, 14]
     assert rs[1]["headers"]["idempotency-key"] == rs[1]["json"]["event_id"]
-    assert rs[1]["json"]["message"]["id"] == 14
+    assert rs[1]["json"]["message"]["id"] == 14 and rs[1]["json"]["event_id"] == waiting[0]
+    for event in waiting[1:]:
+        wait_for(lambda: ponte.events("batched", event_id=event, into=waiting[0]), why="the log says where it went")
     late = ponte.send(message(id=9)).json["event_id"]
     third = ponte.hub.wait_requests(3)[2]
     assert third["json"]["messages"][0]["late"] is True and third["json"]["event_id"] == late
@@ -154,7 +156,6 @@ def test_l7_a_slow_hub_is_bounded_and_others_go_on(make):
     slow = Peer("hub").start()
     ponte.allow.append(f"127.0.0.1:{slow.port}")
     ponte.write_settings(settings)
-    import signal
     ponte.process.send_signal(signal.SIGHUP)
     ponte.tenant()
     ponte.tenant("slow", account=8, hub=slow.url, installation="slow")
@@ -172,6 +173,25 @@ def test_l7_a_slow_hub_is_bounded_and_others_go_on(make):
         wait_for(lambda: [e for e in ponte.events("delivery") if "timeout" in str(e)], 20, show=ponte.log_tail)
     finally:
         slow.stop()
+
+
+def test_reloads_wait_for_no_hub_that_thinks(make):
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    ponte.hub.script = [{"contains": "slow", "hold": "slow", "times": 3}]
+    slow = []
+    for i in range(3):
+        slow.append(ponte.send(message("slow", conversation=600 + i)).json["event_id"])
+        ponte.hub.wait(lambda p: len(p.requests) == 2 * i + 1)
+        ponte.allow.append(f"192.0.2.{i + 1}:80")
+        ponte.write_settings("workers: {hooks: 2, api: 1}\n")
+        ponte.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(ponte.events("reloaded", role="courier")) == i + 1, show=ponte.log_tail)
+        assert final(ponte, ponte.send(message(conversation=700 + i)).json["event_id"], seconds=5)["state"] == "done"
+    ponte.hub.release("slow")
+    for event in slow:
+        assert final(ponte, event)["state"] == "done" and final(ponte, event, "reply")["state"] == "done"
+    assert len(ponte.hub.requests) == 6, "one was asked about twice"
 
 
 def test_l8_a_flapping_hub(make):

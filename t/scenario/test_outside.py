@@ -104,9 +104,8 @@ def test_h8_a_named_host_and_port_is_allowed_and_no_other_port(make, forbidden):
     ponte.allow.append(f"127.0.0.1:{port}")
     ponte.write_settings(SMALL)
     ponte.process.send_signal(signal.SIGHUP)
-    ponte.tenant("t", account=100, hub=f"http://127.0.0.1:{port}", secrets=ponte.SECRET)     # lifts the stop
     wait_for(lambda: ponte.events("reloaded", role="courier"), show=ponte.log_tail)
-    ponte.run("queue", "retry", delivery(ponte, event)["id"])
+    ponte.run("queue", "retry", delivery(ponte, event)["id"])         # lifts the stop
     wait_for(lambda: delivery(ponte, event)["state"] == "done", show=ponte.log_tail)
 
 

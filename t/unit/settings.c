@@ -415,6 +415,15 @@ printed(void)
 	ROW("the same defaults come of it", s.got.count == r.got.count && s.got.wait == r.got.wait);
 }
 
+static void
+places(void)
+{
+	ROW("a mistake in a line", strcmp(settings_at(&(struct settings_error){ .line = 12, .column = 3 }).text, ":12:3") == 0);
+	ROW("a mistake of the file as a whole", settings_at(&(struct settings_error){ .line = 0 }).text[0] == '\0');
+	ROW("the largest place fits", strcmp(settings_at(&(struct settings_error){ .line = 4294967295u, .column = 4294967295u }).text,
+	    ":4294967295:4294967295") == 0);
+}
+
 int
 main(void)
 {
@@ -422,6 +431,7 @@ main(void)
 		{ "defaults", defaults }, { "values", values }, { "units", units }, { "paths", paths },
 		{ "mistakes", mistakes }, { "many mistakes", many_mistakes }, { "bombs", bombs },
 		{ "sockets", sockets }, { "no memory", no_memory }, { "printed", printed },
+		{ "places", places },
 	};
 	return unit_run("settings", tests, ARRAY_LEN(tests), 0);
 }

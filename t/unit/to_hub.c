@@ -96,8 +96,8 @@ request(void)
 	CLEANUP(buf_free) struct buf f1 = { 0 }, f2 = { 0 };
 	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
 	struct delivery_member m[] = {
-		{ 9017, false, facts_of(slice_of(first), &f1), slice_of(first) },
-		{ 9018, true, facts_of(slice_of(second), &f2), slice_of(second) },
+		{ { { 0 } }, 9017, false, facts_of(slice_of(first), &f1), slice_of(first) },
+		{ { { 0 } }, 9018, true, facts_of(slice_of(second), &f2), slice_of(second) },
 	};
 	struct delivery d = a_batch(m, 2);
 	struct errand e = an_errand(&d);
@@ -166,7 +166,7 @@ variants(void)
 	CLEANUP(arena_freep) struct arena *a = NULL;
 	CLEANUP(buf_free) struct buf facts = { 0 };
 	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
-	struct delivery_member m[] = { { 9017, false, facts_of(slice_of(plain), &facts), slice_of(plain) } };
+	struct delivery_member m[] = { { { { 0 } }, 9017, false, facts_of(slice_of(plain), &facts), slice_of(plain) } };
 	struct delivery d = a_batch(m, 1);
 	struct errand e = an_errand(&d);
 	struct request q;
