@@ -17,6 +17,7 @@
 #include "lib/trust.h"
 
 #define HEADERS_MAX   (256 * KIB)       /* of an answer, all lines together */
+#define WHOLE_MS      250               /* for libcurl to see that an answer is over */
 /* Seconds: peers commonly close an idle connection after 20 (Puma) or 75
  * (nginx).  Reusing only younger ones keeps us from sending into a closing one. */
 #define REUSE_AGE_MAX 15L
@@ -34,6 +35,7 @@ struct transfer {
 	size_t             header_bytes, answer_max;
 	struct buf         body;
 	struct patience    patience;
+	int64_t            whole_ms;            /* since when the whole answer is here; 0: it is not */
 	int64_t            ended_ms;
 	enum client_error  error;
 	char               why[CURL_ERROR_SIZE];
@@ -395,6 +397,20 @@ client_start(struct client *c, const struct client_request *q, void *cookie)
 
 /* ---- moving ---- */
 
+/* A peer may answer before it has read all that we say, and then break off
+ * (HTTP/2 does so by a reset that tells of no error): the answer stands, if its
+ * announced length is here.  (RFC 9113, 8.1; libcurl calls that an error.) */
+static bool
+whole(const struct transfer *t)
+{
+	curl_off_t announced = -1;
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status >= 200 && announced >= 0 && (uint64_t)announced == t->body.len;
+}
+
 static enum client_error
 classify(const struct transfer *t, CURLcode code)
 {
@@ -422,11 +438,12 @@ classify(const struct transfer *t, CURLcode code)
 		return CLIENT_E_TLS;
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
+		return CLIENT_E_CUT;
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
-		return CLIENT_E_CUT;
+		return whole(t) ? CLIENT_OK : CLIENT_E_CUT;
 	case CURLE_URL_MALFORMAT:
 		return CLIENT_E_URL;
 	default:
@@ -477,6 +494,20 @@ overdue(struct transfer *t, int64_t now, int64_t *next)
 	return CLIENT_E_OTHER;
 }
 
+/* The answer is here, and the peer reads no more of what we still say: libcurl
+ * would go on until the total time is over. */
+static bool
+answered(struct transfer *t, int64_t now, int64_t *next)
+{
+	if (!whole(t))
+		return false;
+	if (t->whole_ms == 0)
+		t->whole_ms = now;
+	if (now < t->whole_ms + WHOLE_MS && t->whole_ms + WHOLE_MS < *next)
+		*next = t->whole_ms + WHOLE_MS;
+	return now >= t->whole_ms + WHOLE_MS;
+}
+
 /* Ends what is overdue; the milliseconds until something else may be. */
 static int64_t
 watch_limits(struct client *c)
@@ -486,8 +517,10 @@ watch_limits(struct client *c)
 	for (struct transfer *t = TAILQ_FIRST(&c->active), *after; t; t = after) {
 		after = TAILQ_NEXT(t, place);
 		enum client_error e = overdue(t, now, &next);
-		if (e == CLIENT_OK)
+		if (!answered(t, now, &next) && e == CLIENT_OK)
 			continue;
+		if (t->whole_ms)
+			e = CLIENT_OK;
 		TAILQ_REMOVE(&c->active, t, place);
 		curl_multi_remove_handle(c->multi, t->easy);
 		finish(t, e, client_error_text(e));

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "lib/config.h"
 
 #define CONFIG_FILE "/etc/ponte/ponte.yaml"
+#define MEMORY      (4 * MIB)   /* of one file's settings */
 
 /* ---- checks of one text ---- */
 
@@ -241,6 +243,30 @@ config_load(struct config_source source, struct arena *a, struct config *ret, st
 	if (errors->count > 0)
 		return SETTINGS_E_WRONG;
 	*ret = config;
+	return 0;
+}
+
+int
+config_open(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret)
+{
+	CLEANUP(arena_freep) struct arena *memory = NULL;
+	struct settings_errors wrong = { 0 };
+	struct slice path = SLICE("ponte.yaml");
+	int r = arena_new(MEMORY, &memory);
+
+	if (r == 0)
+		r = config_load(source, memory, ret, &path, &wrong);
+	for (size_t i = 0; r > 0 && i < wrong.count && i < SETTINGS_ERRORS_MAX; i++)
+		said(path, &wrong.item[i]);
+	if (r < 0) {
+		struct settings_error unread = { 0 };
+		snprintf(unread.text, sizeof unread.text, "it cannot be read: %s", strerror(-r));
+		said(path, &unread);
+	}
+	if (r != 0)
+		return r > 0 ? -EINVAL : r;
+	*ret_memory = memory;
+	memory = NULL;
 	return 0;
 }
 

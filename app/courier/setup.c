@@ -9,59 +9,34 @@
 #include "lib/log.h"
 #include "lib/net.h"
 
-#define SETTINGS_MEMORY (4 * MIB)
 #define SOCKET_MODE     0660
 
 static void
-print_mistakes(struct slice path, const struct settings_errors *errors)
+print_mistake(struct slice path, const struct settings_error *e)
 {
-	for (size_t i = 0; i < errors->count && i < SETTINGS_ERRORS_MAX; i++)
-		fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(path), settings_at(&errors->item[i]).text,
-		    errors->item[i].text);
+	fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(path), settings_at(e).text, e->text);
+}
+
+static void
+log_mistake(struct slice path, const struct settings_error *e)
+{
+	log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", path), LOG_INT("line", e->line), LOG_INT("column", e->column),
+	    LOG_STR("mistake", e->text));
 }
 
 int
 setup_check(struct config_source source)
 {
-	CLEANUP(arena_freep) struct arena *a = NULL;
+	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct config config;
-	struct settings_errors errors = { 0 };
-	struct slice path = SLICE("ponte.yaml");
 	struct where where = { .item = NULL };
-	int r = arena_new(SETTINGS_MEMORY, &a);
-	if (r == 0)
-		r = config_load(source, a, &config, &path, &errors);
-	if (r > 0) {
-		print_mistakes(path, &errors);
+	if (config_open(source, print_mistake, &memory, &config) != 0)
 		return 1;
-	}
-	if (r == 0 && (r = where_read_token(&where, &config)) != 0)
-		path = config.hub.token_file;
+	int r = where_read_token(&where, &config);
 	where_free(&where);
 	if (r != 0)
-		fprintf(stderr, SLICE_FMT ": %s\n", SLICE_ARG(path), strerror(-r));
+		fprintf(stderr, SLICE_FMT ": %s\n", SLICE_ARG(config.hub.token_file), strerror(-r));
 	return r != 0;
-}
-
-static int
-load_settings(struct config_source source, struct arena **ret_memory, struct config *ret)
-{
-	CLEANUP(arena_freep) struct arena *a = NULL;
-	struct settings_errors errors = { 0 };
-	struct slice path = SLICE("ponte.yaml");
-	int r = arena_new(SETTINGS_MEMORY, &a);
-	if (r == 0)
-		r = config_load(source, a, ret, &path, &errors);
-	for (size_t i = 0; r > 0 && i < errors.count && i < SETTINGS_ERRORS_MAX; i++)
-		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", path), LOG_INT("line", errors.item[i].line),
-		    LOG_INT("column", errors.item[i].column), LOG_STR("mistake", errors.item[i].text));
-	if (r < 0)
-		log_event(LOG_ERROR, "settings-unread", LOG_TEXT("path", path), LOG_STR("why", strerror(-r)));
-	if (r != 0)
-		return r > 0 ? -EINVAL : r;
-	*ret_memory = a;
-	a = NULL;
-	return 0;
 }
 
 static void
@@ -116,7 +91,7 @@ setup_reload(struct courier *c, int64_t now_ms)
 	struct arena *memory;
 	struct config fresh;
 	daemon_reloading();
-	int r = load_settings(c->source, &memory, &fresh);
+	int r = config_open(c->source, log_mistake, &memory, &fresh);
 	if (r == 0 && (r = where_read_token(&c->where, &fresh)) != 0) {
 		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", fresh.hub.token_file), LOG_STR("why", strerror(-r)));
 		arena_free(memory);
@@ -148,7 +123,7 @@ setup_all(struct courier *c)
 	const struct config *set = &c->config;
 	int r = crypt_init();
 	if (r == 0)
-		r = load_settings(c->source, &c->settings, &c->config);
+		r = config_open(c->source, log_mistake, &c->settings, &c->config);
 	if (r != 0)
 		return r;
 	apply_limits(c);

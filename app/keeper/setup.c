@@ -14,56 +14,30 @@
 #include "lib/log.h"
 #include "lib/net.h"
 
-#define SETTINGS_MEMORY (4 * MIB)
 #define SCRATCH_MEMORY  (64 * MIB)
 #define SOCKET_MODE     0660
 
 /* ---- settings ---- */
 
 static void
-print_mistakes(struct slice path, const struct settings_errors *errors)
+print_mistake(struct slice path, const struct settings_error *e)
 {
-	for (size_t i = 0; i < errors->count && i < SETTINGS_ERRORS_MAX; i++)
-		fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(path), settings_at(&errors->item[i]).text,
-		    errors->item[i].text);
+	fprintf(stderr, SLICE_FMT "%s: %s\n", SLICE_ARG(path), settings_at(e).text, e->text);
+}
+
+static void
+log_mistake(struct slice path, const struct settings_error *e)
+{
+	log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", path), LOG_INT("line", e->line), LOG_INT("column", e->column),
+	    LOG_STR("mistake", e->text));
 }
 
 int
 setup_check(struct config_source source)
 {
-	CLEANUP(arena_freep) struct arena *a = NULL;
+	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct config config;
-	struct settings_errors errors = { 0 };
-	struct slice path = SLICE("ponte.yaml");
-	int r = arena_new(SETTINGS_MEMORY, &a);
-	if (r == 0)
-		r = config_load(source, a, &config, &path, &errors);
-	if (r > 0)
-		print_mistakes(path, &errors);
-	else if (r < 0)
-		fprintf(stderr, SLICE_FMT ": %s\n", SLICE_ARG(path), strerror(-r));
-	return r != 0;
-}
-
-static int
-load_settings(struct config_source source, struct arena **ret_memory, struct config *ret)
-{
-	CLEANUP(arena_freep) struct arena *a = NULL;
-	struct settings_errors errors = { 0 };
-	struct slice path = SLICE("ponte.yaml");
-	int r = arena_new(SETTINGS_MEMORY, &a);
-	if (r == 0)
-		r = config_load(source, a, ret, &path, &errors);
-	for (size_t i = 0; r > 0 && i < errors.count && i < SETTINGS_ERRORS_MAX; i++)
-		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", path), LOG_INT("line", errors.item[i].line),
-		    LOG_INT("column", errors.item[i].column), LOG_STR("mistake", errors.item[i].text));
-	if (r < 0)
-		log_event(LOG_ERROR, "settings-unread", LOG_TEXT("path", path), LOG_STR("why", strerror(-r)));
-	if (r != 0)
-		return r > 0 ? -EINVAL : r;
-	*ret_memory = a;
-	a = NULL;
-	return 0;
+	return config_open(source, print_mistake, &memory, &config) != 0;
 }
 
 void
@@ -72,7 +46,7 @@ setup_reload(struct keeper *k)
 	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct config fresh;
 	daemon_reloading();
-	if (load_settings(k->source, &memory, &fresh) == 0) {
+	if (config_open(k->source, log_mistake, &memory, &fresh) == 0) {
 		/* What can change while the store is open; paths and peers wait
 		 * for a restart. */
 		k->config.store.min_free = fresh.store.min_free;
@@ -206,7 +180,7 @@ open_board(struct keeper *k)
 int
 setup_all(struct keeper *k)
 {
-	int r = load_settings(k->source, &k->settings, &k->config);
+	int r = config_open(k->source, log_mistake, &k->settings, &k->config);
 	if (r < 0)
 		return r;
 	log_setup("keeper", (enum log_level)config_log_level(&k->config));

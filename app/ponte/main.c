@@ -20,11 +20,14 @@ static const struct command commands[] = {
 	  "check settings and keys; with --store recount the books" },
 	{ "routes",  cmd_routes,  "routes [--json]",
 	  "list every URL that is answered" },
-	{ "send",    cmd_send,    "send [--conversation ID] [--tenant NAME] [--sender LABEL] [--text TEXT] [--url URL]",
+	{ "send",    cmd_send,    "send [--conversation ID] [--tenant NAME] [--sender LABEL] [--text TEXT]\n"
+	  "           [--url URL] [--ca FILE] [--wait SECONDS] [--json]",
 	  "send a signed sample message through the front door and follow it" },
-	{ "queue",   cmd_queue,   "queue list|show|retry|drop …",
+	{ "queue",   cmd_queue,   "queue list | show ID [--body] | retry ID… | drop ID…\n"
+	  "           [--tenant NAME] [--state STATE] [--kind KIND] [--event ID] [--limit N] [--dry-run] [--json]",
 	  "see and steer what waits to be delivered" },
-	{ "explain", cmd_explain, "explain FILE… [--tenant NAME] [--sender KIND] [--json]",
+	{ "explain", cmd_explain, "explain FILE… [--tenant NAME | --fixture-tenant] [--sender account|inbox|bot|none]\n"
+	  "           [--timestamp T --signature S --secret-file FILE [--now T]] [--json]",
 	  "say what would be done with these webhook bodies; stores nothing" },
 	{ "tenant",  cmd_tenant,  "tenant import FILE | list | show NAME | remove NAME",
 	  "the tenants, their installations, senders and hubs" },
@@ -243,7 +246,7 @@ take_source(struct cli *cli, int *argc, char **argv)
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return argc < 2 ? (help(NULL), EXIT_USAGE) : help(argc > 2 ? argv[2] : NULL);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
 		puts("ponte " PACKAGE_VERSION);

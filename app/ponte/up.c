@@ -186,6 +186,7 @@ cmd_up(struct cli *cli, int argc, char **argv)
 	if (up_roles(&up) != EXIT_DONE || (up.with_nginx && up_nginx(&up) != EXIT_DONE))
 		return EXIT_FAILED;
 	r = up_watch(&up);
+	arena_free(up.settings);
 	unlink(door);
 	return r;
 }

@@ -34,6 +34,7 @@ enum { UP_KEEPER, UP_COURIER, UP_WORKER, UP_NGINX, UP_CHILDREN };
 
 struct up {
 	struct cli  *cli;
+	struct arena *settings;             /* what cli->config points into since a reload; NULL: there was none */
 	const char  *dir;                   /* absolute */
 	const char  *hooks, *api, *keeper, *courier;    /* paths of the sockets */
 	bool         with_nginx;
@@ -47,6 +48,9 @@ struct up {
 /* All of these: EXIT_DONE, or EXIT_FAILED with one line said. */
 MUST_CHECK int up_roles(struct up *);       /* holds the sockets, fills in the three roles */
 MUST_CHECK int up_nginx(struct up *);       /* the same for nginx */
+/* Its configuration from the settings as they are now; its port stays.  True:
+ * that, or the certificate, is another than before. */
+bool up_nginx_changed(const struct up *);
 
 /* Watches until SIGTERM or SIGINT, then stops everything.  `blocked` signals
  * are the caller's: SIGTERM, SIGINT, SIGHUP, SIGCHLD. */

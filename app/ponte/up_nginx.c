@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -191,24 +192,53 @@ write_http(const struct up *up, const char *from, struct buf *out)
 }
 
 static int
-write_config(const struct up *up, const char *path)
+make_config(const struct up *up, struct buf *out)
 {
-	CLEANUP(buf_free) struct buf out = { 0 };
 	const char *from = snippets(up);
 
 	if (!quotable(up->dir) || !quotable(up->hooks) || !quotable(up->api) || !quotable(from))
 		return cli_fail("nginx cannot have a quote, a backslash, a dollar sign or a control "
 		    "character in %s: choose another --dir", up->dir);
-	int r = buf_printf(&out, "# Written by `ponte up` at every start: changes here are lost.\n"
+	int r = buf_printf(out, "# Written by `ponte up` at every start: changes here are lost.\n"
 	    "%sdaemon off;\nworker_processes 2;\nworker_rlimit_nofile %u;\n"
 	    "pid \"%s/nginx/nginx.pid\";\nerror_log \"%s/log/nginx-error.log\" warn;\n"
 	    "events { worker_connections %u; }\n",
 	    geteuid() == 0 ? "user root;\n" : "", descriptors(), up->dir, up->dir, descriptors() / 2);
 	if (r == 0)
-		r = write_http(up, from, &out);
-	if (r == 0)
-		r = file_write(path, buf_view(&out), 0600);
+		r = write_http(up, from, out);
+	return r == 0 ? EXIT_DONE : cli_fail("out of memory");
+}
+
+static int
+write_config(const struct up *up, const char *path)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+
+	if (make_config(up, &out) != EXIT_DONE)
+		return EXIT_FAILED;
+	int r = file_write(path, buf_view(&out), 0600);
 	return r == 0 ? EXIT_DONE : cli_fail("cannot write %s: %s", path, strerror(-r));
+}
+
+static bool
+same_config(const struct up *up, const char *path)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	CLEANUP(free_charp) char *text = NULL;
+	size_t len = 0;
+
+	return make_config(up, &out) == EXIT_DONE && file_read(path, MIB, &text, &len) == 0 &&
+	    slice_eq(buf_view(&out), slice_from(text, len));
+}
+
+static bool
+newer(const char *path, const char *than)
+{
+	struct stat a, b;
+
+	return path && stat(path, &a) == 0 && stat(than, &b) == 0 &&
+	    (a.st_mtim.tv_sec > b.st_mtim.tv_sec ||
+	        (a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec > b.st_mtim.tv_nsec));
 }
 
 /* ---- together ---- */
@@ -236,6 +266,16 @@ write_door(const struct up *up)
 	if (r == 0)
 		r = path ? file_write(path, buf_view(&out), 0600) : -ENOMEM;
 	return r == 0 ? EXIT_DONE : cli_fail("cannot write %s/" UP_DOOR ": %s", up->dir, strerror(-r));
+}
+
+bool
+up_nginx_changed(const struct up *up)
+{
+	const char *config = up_path(up, "nginx/nginx.conf");
+
+	/* Written anew in both cases: its age is that of what nginx has read. */
+	return config && (!same_config(up, config) || newer(up_path(up, "tls/cert.pem"), config)) &&
+	    write_config(up, config) == EXIT_DONE;
 }
 
 int

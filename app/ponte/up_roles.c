@@ -252,6 +252,13 @@ reload(struct up *up)
 		log_event(LOG_ERROR, "reload-refused");
 		return;
 	}
+	arena_free(up->settings);
+	up->settings = arena;
+	arena = NULL;
+	up->cli->config = fresh.config;
+	/* Not without need: nginx closes connections that are kept for the next request. */
+	if (up->with_nginx && up_nginx_changed(up) && up->child[UP_NGINX].pid > 0)
+		kill(up->child[UP_NGINX].pid, SIGHUP);
 	static const int order[] = { UP_WORKER, UP_COURIER, UP_KEEPER };
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (up->child[order[i]].pid > 0)

@@ -120,6 +120,28 @@ def test_bad_settings_change_nothing(ponte):
     assert ponte.send(message()).status == 200
 
 
+def test_a_reload_reaches_nginx_when_it_must(ponte):
+    def certificate():
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", ponte.port), 10)) as s:
+            return s.getpeercert(True)
+
+    kept, before = ponte.connect(), certificate()
+    assert ponte.send(message(), connection=kept).status == 200
+    ponte.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: ponte.events("reloaded", role="up"), show=ponte.log_tail)
+    assert ponte.send(message(), connection=kept).status == 200, "nothing changed for nginx: the connection stays"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                    "-subj", "/CN=localhost", "-keyout", ponte.dir / "tls/key.pem", "-out", ponte.dir / "tls/cert.pem"],
+                   check=True, capture_output=True)
+    ponte.write_settings("nginx: {trusted: [192.0.2.0/24]}\n")
+    ponte.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: certificate() != before, show=ponte.log_tail)
+    assert "192.0.2.0/24 1;" in (ponte.dir / "nginx/nginx.conf").read_text()
+    assert ponte.ask("GET", "/health").status == 200
+
+
 def test_ten_reloads_under_load_fail_no_request(ponte):
     stop, statuses = threading.Event(), []
 

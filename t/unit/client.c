@@ -70,7 +70,7 @@ hear(int fd, char *head, size_t cap, char *body, size_t body_cap)
 	}
 	head[n] = '\0';
 	const char *at = strcasestr(head, "\r\nContent-Length: ");
-	size_t want = at ? strtoul(at + 18, NULL, 10) : 0;
+	size_t want = at && !strstr(head, " /early") ? strtoul(at + 18, NULL, 10) : 0;
 	while (len < want) {
 		char sink[4096];
 		bool keep = len < body_cap - 1;
@@ -147,6 +147,15 @@ answer(int fd, const char *head, const char *body, int nth)
 	} else if (asked(head, "/cut-chunked")) {
 		say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
 		return false;
+	} else if (asked(head, "/early-open")) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+		pause_ms(2 * PATIENCE_MS);
+		return false;
+	} else if (asked(head, "/early") || asked(head, "/early-cut")) {
+		say(fd, asked(head, "/early") ? "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" :
+		    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok");
+		pause_ms(100);
+		return false;           /* with the request unread: a reset */
 	} else if (asked(head, "/silence")) {
 		return false;
 	} else if (asked(head, "/second-silence")) {
@@ -431,6 +440,32 @@ the_request_goes_out_as_given(void)
 	CU_ASSERT_EQUAL(r.status, 429);
 	CU_ASSERT_TRUE(slice_eq(r.retry_after, SLICE("17")));
 	CU_ASSERT_EQUAL(s.seen->connections, 1);        /* kept from one to the next */
+	server_stop(&s);
+}
+
+/* It breaks off while we are still sending. */
+static void
+an_answer_before_the_request_was_read(void)
+{
+	static const struct { const char *name, *path; enum client_error error; } rows[] = {
+		{ "all of it stands", "/early", CLIENT_OK },
+		{ "a part of it does not", "/early-cut", CLIENT_E_CUT },
+		{ "also when the peer stays and reads nothing", "/early-open", CLIENT_OK },
+	};
+	struct server s = server_start();
+	CLEANUP(client_freep) struct client *c = client_allowing(&s, "127.0.0.1");
+	CLEANUP(buf_free) struct buf body = { 0 };
+	char url[200];
+
+	CU_ASSERT_EQUAL_FATAL(buf_reserve(&body, 16 * MIB), 0);
+	memset(body.ptr, 'b', 16 * MIB);
+	body.len = 16 * MIB;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct client_request q = request_for(&s, url, sizeof url, "127.0.0.1", rows[i].path);
+		q.body = buf_view(&body);
+		struct client_result r = ask(c, &q);
+		ROW(rows[i].name, r.error == rows[i].error && r.status == 200 && slice_eq(r.body, SLICE("ok")));
+	}
 	server_stop(&s);
 }
 
@@ -774,6 +809,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{ "answers of every kind", answers_of_every_kind },
 		{ "the request goes out as given", the_request_goes_out_as_given },
+		{ "an answer before the request was read", an_answer_before_the_request_was_read },
 		{ "what never leaves is told apart", what_never_leaves_is_told_apart },
 		{ "a peer that is not there, or not TLS", a_peer_that_is_not_there_or_not_tls },
 		{ "a slow name holds nobody up", a_slow_name_holds_nobody_up },
