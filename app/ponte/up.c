@@ -29,13 +29,31 @@ make_dir(const char *path)
 	return EXIT_DONE;
 }
 
+/* And what leads there. */
+static int
+make_path(const char *given)
+{
+	CLEANUP(free_charp) char *path = strdup(given);
+
+	if (!path)
+		return cli_fail("out of memory");
+	for (char *slash = path + 1; path[0] && (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		int r = make_dir(path);
+		*slash = '/';
+		if (r != EXIT_DONE)
+			return r;
+	}
+	return make_dir(path);
+}
+
 static int
 make_dirs(struct up *up, const char *given)
 {
 	static const char *const rooms[] = { "run", "state", "keys", "tls", "nginx", "log" };
 	char real[PATH_MAX];
 
-	if (make_dir(given) != EXIT_DONE)
+	if (make_path(given) != EXIT_DONE)
 		return EXIT_FAILED;
 	if (!realpath(given, real))
 		return cli_fail("cannot find %s: %s", given, strerror(errno));

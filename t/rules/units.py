@@ -86,7 +86,22 @@ def systemd():
                   f"{service.name}: exposure {found.group(1) if found else r.stderr.strip()}, {EXPOSURE} at most")
 
 
+def users():
+    """The roles' users can be made.  Nothing is: --dry-run."""
+    global skipped
+    if not shutil.which("systemd-sysusers"):
+        skipped += 1
+        return
+    with tempfile.TemporaryDirectory(prefix="ponte-users-") as d:
+        r = subprocess.run(["systemd-sysusers", "--dry-run", f"--root={d}", UNITS / "sysusers.d/ponte.conf"],
+                           capture_output=True, text=True)
+    said = r.stdout + r.stderr
+    made = [role for role in ("worker", "keeper", "courier") if f"Creating user 'ponte-{role}'" in said]
+    check(r.returncode == 0 and len(made) == 3, "systemd-sysusers: " + said.strip())
+
+
 traps()
 systemd()
+users()
 print(f"rules/units: {passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(failed != 0)

@@ -39,7 +39,7 @@ def test_everything_lies_in_its_directory_and_is_private(ponte):
 
 def test_settings_are_written_when_there_are_none(make):
     i = make(start=False, nginx=False)
-    (i.dir / "ponte.yaml").unlink()
+    i.dir = i.dir / "a/b"               # what leads there is made too
     i.start()
     assert stat.S_IMODE((i.dir / "ponte.yaml").stat().st_mode) == 0o600
     text = (i.dir / "ponte.yaml").read_text()
