@@ -233,6 +233,8 @@ def main():
     args = p.parse_args()
     if args.short:
         args.seconds, args.runs = 2, 1
+    if subprocess.run(["/usr/bin/python3", "-c", "import fastapi, uvicorn"], capture_output=True).returncode:
+        sys.exit("bench: the system beside it is missing: apt-get install python3-fastapi python3-uvicorn")
     root = pathlib.Path(tempfile.mkdtemp(prefix="ponte-bench-", dir=args.root))
     bench = Bench(args.build.resolve(), root, args)
     out = {}
