@@ -44,11 +44,8 @@ log_attempt(const struct job *j, enum log_level level, const char *verdict, stru
     const struct client_result *res, int64_t next_ms)
 {
 	const struct delivery *d = &j->delivery;
-	char id[UUID_TEXT];
-	uuid_text(&d->event, id);
-	log_event(level, "delivery", LOG_STR("event_id", id), LOG_TEXT("request_id", d->request_id),
-	    LOG_TEXT("tenant", d->tenant), LOG_STR("kind", delivery_kind_text(d->kind)),
-	    LOG_STR("dest", vtable(d->dest)->name), LOG_INT("delivery", d->key), LOG_INT("attempt", d->attempt),
+	log_event(level, "delivery", LOG_JOB(j), LOG_STR("kind", delivery_kind_text(d->kind)),
+	    LOG_STR("dest", vtable(d->dest)->name), LOG_INT("attempt", d->attempt),
 	    LOG_STR("verdict", verdict), LOG_INT("status", res ? res->status : 0),
 	    LOG_INT("ms", res ? res->elapsed_ms : 0), LOG_INT("next_ms", next_ms), LOG_TEXT("reason", reason),
 	    LOG_STR("class", res && res->error ? client_error_text(res->error) : ""),
@@ -189,9 +186,8 @@ judged(struct courier *c, struct job *j, const struct judgement *g, const struct
 
 	log_attempt(j, level, verdict, slice_of(g->reason), res, delay);
 	if (g->cut)
-		log_event(LOG_WARN, "reply-cut", LOG_INT("delivery", j->delivery.key),
-		    LOG_TEXT("tenant", d->tenant), LOG_INT("characters", REPLY_CHARACTERS));
-	if (g->alarm && dest_alarm(d, g->reason))
+		log_event(LOG_WARN, "reply-cut", LOG_JOB(j), LOG_INT("characters", REPLY_CHARACTERS));
+	if (g->alarm && dest_alarm(d, g->reason, where_mark(&c->where, d->tenant)))
 		log_event(LOG_ALARM, "destination-alarm", LOG_TEXT("tenant", d->tenant),
 		    LOG_STR("dest", vtable(d->kind)->name), LOG_STR("reason", g->reason));
 	if (!g->alarm && signal == BREAKER_GOOD)
@@ -305,7 +301,7 @@ job_build(struct courier *c, struct job *j, const struct tenant *t, int64_t now_
 	if (r > 0) {
 		never_sent(c, j, verdict, delay, why, now_ms);
 	} else if (r < 0) {
-		log_event(LOG_ERROR, "build-failed", LOG_INT("delivery", j->delivery.key),
+		log_event(LOG_ERROR, "build-failed", LOG_JOB(j),
 		    LOG_STR("why", strerror(-r)));
 		deliver_release(c, j, OUR_TROUBLE_MS, now_ms);
 	} else if (j->delivery.dest == DEST_HUB) {
@@ -399,7 +395,7 @@ on_begin(struct courier *c, struct job *j, const struct wire_frame *f, int64_t n
 		    wire_text(f->payload, T_REASON), NULL, -1);
 		break;
 	case BEGIN_GONE:
-		log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key));
+		log_event(LOG_NOTICE, "delivery-gone", LOG_JOB(j));
 		break;
 	}
 	leave(c, j, BREAKER_NOTHING, now_ms);
@@ -426,7 +422,7 @@ on_settled(struct courier *c, struct job *j, const struct wire_frame *f, int64_t
 		keep_for_later(c, j, now_ms);
 		return;
 	case SETTLE_GONE:
-		log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key));
+		log_event(LOG_NOTICE, "delivery-gone", LOG_JOB(j));
 		break;
 	case SETTLE_OK:
 		CRASH_POINT("courier-after-settle");
@@ -440,7 +436,7 @@ static void
 on_error(struct courier *c, struct job *j, const struct wire_frame *f, int64_t now_ms)
 {
 	uint64_t code = wire_u64(f->payload, T_CODE, 0);
-	log_event(LOG_ERROR, "keeper-refused", LOG_INT("code", code), LOG_INT("delivery", j->delivery.key),
+	log_event(LOG_ERROR, "keeper-refused", LOG_JOB(j), LOG_INT("code", code),
 	    LOG_TEXT("why", wire_text(f->payload, T_REASON)));
 	if (j->state != JOB_SETTLE)
 		deliver_release(c, j, OUR_TROUBLE_MS, now_ms);
@@ -498,7 +494,7 @@ deliver_ask_again(struct courier *c, int64_t now_ms)
 void
 deliver_forget(struct courier *c, struct job *j, int64_t now_ms)
 {
-	log_event(LOG_NOTICE, "delivery-gone", LOG_INT("delivery", j->delivery.key),
+	log_event(LOG_NOTICE, "delivery-gone", LOG_JOB(j),
 	    LOG_BOOL("sent", j->state == JOB_SENT));
 	if (j->state == JOB_SENT)
 		job_cancel(c, j, NULL);

@@ -223,11 +223,13 @@ dest_hold(struct dest *d, int64_t for_ms, int64_t now_ms)
 }
 
 bool
-dest_alarm(struct dest *d, const char *about)
+dest_alarm(struct dest *d, const char *about, uint64_t mark)
 {
-	if (d->alarmed && strcmp(d->alarmed, about) == 0)
+	bool other = mark != 0 && mark != d->alarmed_under;
+	if (d->alarmed && strcmp(d->alarmed, about) == 0 && !other)
 		return false;
 	d->alarmed = about;
+	d->alarmed_under = mark;
 	return true;
 }
 

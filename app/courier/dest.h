@@ -55,6 +55,7 @@ struct dest {
 	unsigned           ready;       /* claimed, and waiting for room */
 	char               host[DEST_HOST];     /* "host:port" of the last request; "" not known yet */
 	const char        *alarmed;     /* what the alarm of this episode was about; NULL: none was given */
+	uint64_t           alarmed_under;       /* and the tenant's record of then */
 };
 
 struct dests {
@@ -86,8 +87,9 @@ void dest_start(struct dest *, int64_t now_ms);
 enum breaker_change dest_end(struct dests *, struct dest *, enum breaker_signal, int64_t now_ms, uint32_t dice);
 /* Holds it for that long from now on, unless it is held longer already. */
 void dest_hold(struct dest *, int64_t for_ms, int64_t now_ms);
-/* True once per episode: this alarm has not been given since things were well. */
-bool dest_alarm(struct dest *, const char *about);
+/* True once per episode: this alarm has not been given since things were well
+ * or the tenant's record was another (`mark` 0: it is not known now). */
+bool dest_alarm(struct dest *, const char *about, uint64_t mark);
 void dest_well(struct dest *);          /* the episode is over */
 
 #endif

@@ -52,6 +52,7 @@ job_new(struct courier *c, struct slice batch, struct job **ret)
 	    (r = delivery_read(buf_view(&j->record), j->kept, &j->delivery)) ||
 	    (r = keep_texts(j)))
 		return r;
+	uuid_text(&j->delivery.event, j->event_id);
 	j->dest = dests_get(&c->dests, j->delivery.tenant, j->delivery.dest);
 	if (!j->dest)
 		return -ENOMEM;

@@ -24,6 +24,7 @@ struct job {
 	struct arena   *kept;           /* its memory, until it is over */
 	struct buf      record;         /* the batch as it came; empty once the request is built */
 	struct delivery delivery;       /* members and payload point into the record */
+	char            event_id[UUID_TEXT];
 	struct dest    *dest;           /* NULL: it has left its destination */
 	bool            active;         /* counted there as a request, not as one that waits */
 	uint64_t        question;       /* what the keeper was asked; 0: nothing */
@@ -33,6 +34,10 @@ struct job {
 	int64_t         started_ms;
 	struct settlement settlement;
 };
+
+/* What each log line about one delivery begins with. */
+#define LOG_JOB(j) LOG_STR("event_id", (j)->event_id), LOG_TEXT("request_id", (j)->delivery.request_id), \
+	LOG_TEXT("tenant", (j)->delivery.tenant), LOG_INT("delivery", (j)->delivery.key)
 
 /* All of them, oldest claim first. */
 struct jobs {

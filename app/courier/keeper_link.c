@@ -213,8 +213,6 @@ note_generation(struct courier *c, struct slice payload)
 		return;
 	c->link.generation = g;
 	where_forget(&c->where);
-	for (size_t i = 0; i < c->dests.n; i++)
-		dest_well(c->dests.item[i]);
 }
 
 static void

@@ -75,6 +75,25 @@ where_tenant(const struct where *w, struct slice name)
 	return NULL;
 }
 
+uint64_t
+where_mark(const struct where *w, struct slice name)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (slice_eq(w->item[i].tenant.name, name))
+			return w->item[i].mark;
+	return 0;
+}
+
+/* FNV-1a: only to see that something is another than before. */
+static uint64_t
+mark_of(struct slice record)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	for (size_t i = 0; i < record.len; i++)
+		h = (h ^ (uint8_t)record.ptr[i]) * UINT64_C(0x100000001b3);
+	return h ? h : 1;
+}
+
 int
 where_learn(struct where *w, struct slice record)
 {
@@ -93,6 +112,7 @@ where_learn(struct where *w, struct slice record)
 		return -ENOMEM;
 	if ((r = tenant_decode(copy, memory, &t.tenant)))
 		return r;
+	t.mark = mark_of(record);
 	t.memory = memory;
 	memory = NULL;
 	for (size_t i = 0; i < w->n; i++) {

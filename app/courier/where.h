@@ -12,6 +12,7 @@
 struct where_tenant {
 	struct arena *memory;
 	struct tenant tenant;
+	uint64_t      mark;                 /* of its record; another after an import of it, never 0 */
 };
 struct where {
 	struct where_tenant *item;
@@ -25,6 +26,7 @@ MUST_CHECK int where_read_token(struct where *, const struct config *);
 
 /* NULL: not known, ask the keeper.  Until the next where_learn() or where_forget(). */
 const struct tenant *where_tenant(const struct where *, struct slice name);
+uint64_t where_mark(const struct where *, struct slice name);       /* 0: not known */
 MUST_CHECK int where_learn(struct where *, struct slice record);    /* 0, -ENOMEM, -EPROTO */
 void where_forget(struct where *);      /* all of them: the generation moved */
 

@@ -171,13 +171,15 @@ alarms_and_memory(void)
 {
 	CLEANUP(dests_free) struct dests ds = some(8, 8);
 	struct dest *d = dests_get(&ds, SLICE("a"), DEST_HUB);
-	ROW("the first alarm is given", dest_alarm(d, "no token"));
-	ROW("the same one again is not", !dest_alarm(d, "no token"));
-	ROW("another one is", dest_alarm(d, "no hub"));
+	ROW("the first alarm is given", dest_alarm(d, "no token", 7));
+	ROW("the same one again is not", !dest_alarm(d, "no token", 7));
+	ROW("nor while the tenant is not known", !dest_alarm(d, "no token", 0));
+	ROW("under another record of the tenant it is", dest_alarm(d, "no token", 8) && !dest_alarm(d, "no token", 8));
+	ROW("another one is", dest_alarm(d, "no hub", 8));
 	dests_tidy(&ds, 0);
 	ROW("one with an alarm is remembered", ds.n == 1);
 	dest_well(d);
-	ROW("a new episode, a new alarm", dest_alarm(d, "no hub"));
+	ROW("a new episode, a new alarm", dest_alarm(d, "no hub", 8));
 	dest_well(d);
 	dest_hold(d, 50, 0);
 	dests_tidy(&ds, 49);
