@@ -10,13 +10,15 @@
  *   short_write=1   a write takes half of what it is given
  *   eintr=1         every second write is interrupted first
  *   free_bytes=N    what statvfs() reports as available
+ *   creat_errno=N   no new file can be made: 28 (no inode is left), 30 (the
+ *                   directory became read-only); files that are there open
  * Only files whose path contains PONTE_FAULTS_MATCH (default ".db") are hit.
  * Each flush of such a file is told in <control file>.log: "PID ok NAME" or
  * "PID failed NAME". */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +28,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum order { FSYNC_MS, FSYNC_EIO, WRITE_EIO, WRITE_ENOSPC, SHORT_WRITE, EINTR_FIRST, FREE_BYTES, ORDERS };
+enum order { FSYNC_MS, FSYNC_EIO, WRITE_EIO, WRITE_ENOSPC, SHORT_WRITE, EINTR_FIRST, FREE_BYTES, CREAT_ERRNO, ORDERS };
 static const char *const names[ORDERS] = {
 	"fsync_ms=", "fsync_eio=", "write_eio=", "write_enospc=", "short_write=", "eintr=", "free_bytes=",
+	"creat_errno=",
 };
 
 /* The control file is read again when what is known of it is older than 2 ms:
@@ -151,6 +154,47 @@ flush(int fd, int (*real)(int))
 			slow(ms);
 	}
 	return real(fd);
+}
+
+/* Does making this file fail?  errno is set when it does. */
+static int
+unmakable(const char *path, int flags)
+{
+	const char *match = getenv("PONTE_FAULTS_MATCH");
+	struct stat st;
+
+	if (!getenv("PONTE_FAULTS") || !(flags & O_CREAT) || !strstr(path, match ? match : ".db"))
+		return 0;
+	long why = order(CREAT_ERRNO);
+	if (why == 0 || stat(path, &st) == 0)
+		return 0;
+	errno = (int)why;
+	return 1;
+}
+
+typedef int open_call(const char *, int, ...);
+
+int
+open(const char *path, int flags, ...)
+{
+	va_list ap;
+
+	va_start(ap, flags);
+	mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	REAL(open_call *, "open64");
+	return unmakable(path, flags) ? -1 : real(path, flags, mode);
+}
+
+int
+open64(const char *path, int flags, ...)
+{
+	va_list ap;
+
+	va_start(ap, flags);
+	mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	return open(path, flags, mode);
 }
 
 typedef int flush_call(int);

@@ -180,6 +180,26 @@ def test_l4_a_disk_that_fills_while_messages_come(ponte, disk):
     ponte.check_store()
 
 
+@pytest.mark.parametrize("name, errno", [("no inode is left", 28), ("the directory became read-only", 30)])
+def test_l4_where_no_new_file_can_be_made_work_goes_on(ponte, disk, name, errno):
+    """Nothing new is made while the keeper runs; killed, it is back when a file can be made again, and nothing is lost."""
+    first = ponte.send(message(conversation=900)).json["event_id"]
+    disk.order(creat_errno=errno)
+    second = ponte.send(message(conversation=901)).json["event_id"]
+    for event in (first, second):
+        settled(ponte, event)
+    ponte.kill("ponte-keeper")
+    (ponte.dir / "state" / "ponte.db-shm").unlink()     # so that the next keeper has to make one
+    wait_for(lambda: [e for e in ponte.events(role="keeper") if e["level"] == "error"], why="the keeper says what is wrong",
+             show=ponte.log_tail)
+    disk.orders.unlink()
+    a, before = accepted(ponte, message(conversation=902))
+    assert all(b.status == 500 and b.json["code"] == "TRY_AGAIN" for b in before), before
+    settled(ponte, a.json["event_id"])
+    assert {r["event_id"] for r in ponte.queue()} == {first, second, a.json["event_id"]}
+    ponte.check_store()
+
+
 def test_l4_a_store_that_cannot_be_opened_for_lack_of_room_is_opened_later(make, disk):
     """Started on a full disk: it waits, says so, and serves when there is room."""
     ponte = make(settings=SMALL, env=disk.env, start=False)
