@@ -1,5 +1,6 @@
 /* The hub: the AI's side.  What is asked and what is understood: docs/hub.md. */
 #include <errno.h>
+#include <string.h>
 
 #include "app/courier/destination.h"
 #include "lib/chatwoot/chatwoot.h"
@@ -234,12 +235,29 @@ stop(struct judgement *j, const char *reason)
 	j->reason = reason;
 }
 
+/* Without U+0000: no database of a Chatwoot can hold it. */
+static int
+without_nul(struct slice text, struct buf *out)
+{
+	int r = 0;
+	while (r == 0 && text.len > 0) {
+		const char *nul = memchr(text.ptr, '\0', text.len);
+		size_t n = nul ? (size_t)(nul - text.ptr) : text.len;
+		r = buf_append(out, text.ptr, n);
+		text = slice_after(text, nul ? n + 1 : n);
+	}
+	return r;
+}
+
 static int
 reply_make(struct slice content, struct arena *a, struct judgement *j)
 {
+	CLEANUP(buf_free) struct buf payload = { 0 }, clean = { 0 };
+	int r = without_nul(content, &clean);
+	content = buf_view(&clean);
+	if (r || content.len == 0)
+		return r;
 	struct slice text = text_cut(content, REPLY_CHARACTERS);
-	CLEANUP(buf_free) struct buf payload = { 0 };
-	int r;
 	if ((r = buf_append_slice(&payload, SLICE("{\"content\":"))) || (r = json_quote(text, &payload)) ||
 	    (r = buf_append_slice(&payload, SLICE("}"))))
 		return r;

@@ -230,6 +230,7 @@ verdicts(void)
 		{ "a response that is null",          OK, 200, "{\"content\":\"top\",\"response\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"top\"}" },
 		{ "another 2xx is an answer",         OK, 201, "{\"content\":\"Oi\"}", -1, 1,  SETTLE_DONE, 0, 0, 0, "{\"content\":\"Oi\"}" },
 		{ "escapes are kept",                 OK, 200, "{\"content\":\"a\\\"b\\n\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"a\\\"b\\n\"}" },
+		{ "U+0000 is left out",               OK, 200, "{\"content\":\"a\\u0000b\\u0000\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"ab\"}" },
 		{ "204: nothing to say",              OK, 204, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
 		{ "an empty 200: nothing to say",     OK, 200, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
 		{ "blanks: nothing to say",           OK, 200, " \n", -1, 1,                  SETTLE_DONE, 0, 0, 0, "" },
