@@ -67,7 +67,7 @@ MUST_CHECK int config_load(struct config_source, struct arena *, struct config *
 /* The same into memory of its own.  Each mistake is handed to said(); so is a
  * file that cannot be read, as one at line 0.  0, -EINVAL (mistakes) or -errno. */
 typedef void config_said(struct slice path, const struct settings_error *);
-MUST_CHECK int config_open(struct config_source, config_said *, struct arena **ret_memory, struct config *ret);
+MUST_CHECK int config_open(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret);
 /* log.level as enum log_level's number (syslog's). */
 int config_log_level(const struct config *);
 
