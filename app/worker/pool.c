@@ -90,16 +90,18 @@ bear(struct pool *p, struct pool_group *g, unsigned i)
 
 /* ---- death ---- */
 
-/* An episode: the first who dies young starts it with one alarm; every further
- * one after the pause doubles the pause; it ends when a pause and twice a
- * youth have passed without another. */
+/* An episode: the first who dies young starts it with one alarm, one for both
+ * groups; every further one after the pause doubles the pause; it ends when a
+ * pause and twice a youth have passed without another. */
 static void
-died_young(struct pool_group *g, int64_t now)
+died_young(const struct pool *p, struct pool_group *g, int64_t now)
 {
+	bool known = p->group[ROUTE_HOOKS].pause_ms || p->group[ROUTE_API].pause_ms;
+
 	if (now < g->not_before_ms)
 		return;                         /* its siblings, in the same breath */
 	if (g->pause_ms == 0)
-		log_event(LOG_ALARM, "workers-die-young", LOG_STR("group", g->name),
+		log_event(known ? LOG_ERROR : LOG_ALARM, "workers-die-young", LOG_STR("group", g->name),
 		    LOG_STR("help", "the obituaries before and after this line say how they end"));
 	g->pause_ms = g->pause_ms ? 2 * g->pause_ms : YOUNG_MS;
 	if (g->pause_ms > PAUSE_MAX_MS)
@@ -126,7 +128,7 @@ empty_slot(struct scoreboard_slot *slot)
 }
 
 static void
-bury(struct pool_group *g, unsigned i, int status)
+bury(const struct pool *p, struct pool_group *g, unsigned i, int status)
 {
 	struct pool_slot *slot = &g->slot[i];
 	int64_t now = clock_mono_ms(), lived = now - slot->born_ms;
@@ -135,7 +137,7 @@ bury(struct pool_group *g, unsigned i, int status)
 	obituary(g, i, status, lived);
 	empty_slot(&g->board[i]);
 	if (lived < YOUNG_MS && !slot->told && !slot->killed && !recycled)
-		died_young(g, now);
+		died_young(p, g, now);
 	*slot = (struct pool_slot){ 0 };
 }
 
@@ -150,7 +152,7 @@ reap(struct pool *p)
 		EACH_GROUP(g, p)
 			for (unsigned i = 0; i < POOL_SLOTS; i++)
 				if (g->slot[i].pid == pid)
-					bury(g, i, status);
+					bury(p, g, i, status);
 }
 
 static void

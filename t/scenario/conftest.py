@@ -341,6 +341,7 @@ SANITIZED = """
     test_o3_order_holds_over_a_restart_of_the_courier
     test_o4_what_crashes_the_courier_is_set_aside_after_three_times[build]
     test_o6_the_customer_writes_again_meanwhile
+    test_r4_a_worker_that_dies_at_start_is_throttled
     test_h1_bodies_that_are_not_what_they_say
     test_h2_json_that_two_parsers_could_read_differently[duplicate keys]
     test_h5_an_address_cannot_be_named_by_the_client
