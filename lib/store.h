@@ -85,7 +85,11 @@ enum store_outcome {
 /* ---- open, commit ------------------------------------------------------- */
 
 /* Opens the file, makes it when it is missing (mode 0600, its directory
- * flushed), migrates an older one forward in one transaction.  wal_limit: bytes
+ * flushed), migrates an older one forward in one transaction.  What a writer before
+ * us left in the write-ahead log is moved into the file first, flushed, or nothing
+ * is opened: after a flush that failed the pages in memory look committed and may
+ * not be on disk.  So a disk with no room at all opens only when there is some.
+ * wal_limit: bytes
  * of write-ahead log that make store_checkpoint() worth calling.
  * 0, STORE_E_LOCKED, STORE_E_NEWER, or -errno; reterr is one sentence. */
 MUST_CHECK int store_open(const char *path, uint64_t wal_limit, struct store **ret, char reterr[static STORE_TEXT]);
