@@ -90,7 +90,11 @@ static const struct settings_option workers_rows[] = {
 #define OF_RETENTION(member) offsetof(struct config, store.retention.member) - offsetof(struct config, store.retention)
 static const struct settings_option retention_rows[] = {
 	{ .name = "bodies", .type = SET_DURATION, .offset = OF_RETENTION(bodies), .min = MINUTE, .max = 3650 * DAY, .fallback = "30d",
-	  .help = "how long the bytes of a settled event are kept" },
+	  .help = "how long an event is kept whose deliveries are all done" },
+	{ .name = "noted", .type = SET_DURATION, .offset = OF_RETENTION(noted), .min = MINUTE, .max = 3650 * DAY, .fallback = "30d",
+	  .help = "how long an event is kept of which nothing was delivered" },
+	{ .name = "failed", .type = SET_DURATION, .offset = OF_RETENTION(failed), .min = MINUTE, .max = 3650 * DAY, .fallback = "90d",
+	  .help = "how long an event is kept of which something was not delivered" },
 	{ .name = "keys", .type = SET_DURATION, .offset = OF_RETENTION(keys), .min = MINUTE, .max = 3650 * DAY, .fallback = "90d",
 	  .help = "how long an event is remembered, so that it is known when it comes again" },
 	END
@@ -117,7 +121,8 @@ static const struct settings_option hub_rows[] = {
 	DURATION(hub, connect,    100, 5 * MINUTE,  "5s",  "time to reach a hub"),
 	DURATION(hub, first_byte, 100, 15 * MINUTE, "60s", "time until a hub begins to answer"),
 	DURATION(hub, total,      100, 30 * MINUTE, "60s", "time for the whole exchange with a hub"),
-	DURATION(hub, debounce,   0,   5 * MINUTE,  "0",   "quiet time after a message before a conversation goes to the hub"),
+	DURATION(hub, debounce,   0,   10 * 1000,   "2s",  "quiet time after a message before a conversation goes to the hub; a burst is waited for 10 s at most"),
+	DURATION(hub, reply_deadline, 1000, DAY,    "120s", "time for the answer of a hub that said 202"),
 	SIZE(hub, answer_max, 1024, 64 * MIB, "4MiB", "longest answer that is read"),
 	END
 };
@@ -125,6 +130,13 @@ static const struct settings_option chatwoot_rows[] = {
 	DURATION(chatwoot, connect,    100, 5 * MINUTE,  "5s",  "time to reach a Chatwoot"),
 	DURATION(chatwoot, first_byte, 100, 15 * MINUTE, "15s", "time until a Chatwoot begins to answer"),
 	DURATION(chatwoot, total,      100, 30 * MINUTE, "30s", "time for the whole exchange with a Chatwoot"),
+	DURATION(chatwoot, echo_wait,  100, DAY,         "60s", "how long the echo of a post of unknown outcome is waited for"),
+	DURATION(chatwoot, lookup_wait, 100, DAY,        "10s", "time before such a post is looked for, where a user token is set"),
+	END
+};
+static const struct settings_option catchup_rows[] = {
+	DURATION(catchup, after, 0, 30 * DAY, "10min", "silence of a Chatwoot after which it is asked for what never came (with a user token); 0: never by itself"),
+	DURATION(catchup, pace,  0, MINUTE,   "250ms", "pause between two requests of a catch-up"),
 	END
 };
 static const struct settings_option delivery_rows[] = {
@@ -135,6 +147,9 @@ static const struct settings_option delivery_rows[] = {
 	DURATION(delivery, retry_after_cap, 1000, DAY, "15min", "longest wait that a destination may ask for"),
 	UINT(delivery, breaker_failures, 1, 1000, "5", "failures in a row after which a destination is left alone for a while"),
 	DURATION(delivery, breaker_wait, 100, 5 * MINUTE, "5s", "the first such pause; it doubles up to 5 minutes"),
+	UINT(delivery, reply_budget, 0, 100000, "20", "answers that one conversation is given in 10 minutes, against loops with another machine; 0: no limit"),
+	UINT(delivery, replay_rate,  0, 100000, "10", "deliveries a second that queue retry lets go; 0: no limit"),
+	DURATION(delivery, oldest_alarm, 1000, 30 * DAY, "15min", "age of the oldest waiting delivery that raises an alarm"),
 	LIST(delivery, allow_private, check_host_port, "private addresses that may be called nevertheless, each as host:port"),
 	PATH(delivery, ca_file, NULL, "certificates of authorities that are trusted besides the system's (PEM)"),
 	END
@@ -167,6 +182,7 @@ static const struct settings_option nginx_rows[] = {
 	MAP(hub,      hub_rows,      "The AI hub, for tenants that have none of their own, and patience with all hubs"), \
 	MAP(chatwoot, chatwoot_rows, "Patience with Chatwoot"), \
 	MAP(delivery, delivery_rows, "How deliveries are made and tried again"), \
+	MAP(catchup,  catchup_rows,  "Fetching what a Chatwoot never sent again"), \
 	MAP(limits,   limits_rows,   "What one request may cost"), \
 	MAP(log,      log_rows,      "What is written to the log"), \
 	MAP(peers,    peers_rows,    "Who may speak to the keeper"), \
@@ -190,9 +206,10 @@ check_together(const struct config *c, struct settings_errors *errors)
 		settings_mistake(errors, whole, "hub.token_file: there is no hub.url to send it to");
 	if (c->limits.unanswered < c->limits.body)
 		settings_mistake(errors, whole, "limits.unanswered: must not be smaller than limits.body");
-	if (c->store.retention.keys < c->store.retention.bodies)
+	if (c->store.retention.keys < c->store.retention.bodies || c->store.retention.keys < c->store.retention.noted ||
+	    c->store.retention.keys < c->store.retention.failed)
 		settings_mistake(errors, whole,
-		    "store.retention.keys: must not be shorter than store.retention.bodies");
+		    "store.retention.keys: must not be shorter than bodies, noted and failed");
 }
 
 static struct slice

@@ -16,17 +16,22 @@ struct config {
 		struct slice path;              /* ponte.db */
 		uint64_t     min_free;          /* bytes; below it intake is refused; 256 MiB */
 		uint64_t     wal_limit;         /* bytes of WAL that start a checkpoint; 8 MiB */
-		struct { int64_t bodies, keys; } retention;     /* ms: 30 d, 90 d */
+		struct { int64_t bodies, noted, failed, keys; } retention;      /* ms: 30 d, 30 d, 90 d, 90 d */
 	} store;
 	struct { struct slice dir; } keys;
 	struct {
 		struct slice url, token_file;   /* the default hub; a tenant's own wins; empty: none */
-		int64_t connect, first_byte, total, debounce;   /* 5 s, 60 s, 60 s, 0 */
+		int64_t connect, first_byte, total, debounce;   /* 5 s, 60 s, 60 s, 2 s */
+		int64_t reply_deadline;         /* for an answer that comes later: 120 s */
 		uint64_t answer_max;            /* bytes of an answer: 4 MiB */
 	} hub;
 	struct {
 		int64_t connect, first_byte, total;             /* 5 s, 15 s, 30 s */
+		int64_t echo_wait, lookup_wait; /* after a post of unknown outcome: 60 s, 10 s */
 	} chatwoot;
+	struct {
+		int64_t after, pace;            /* silence after which it is looked; between two requests: 10 min, 250 ms */
+	} catchup;
 	struct {
 		uint64_t concurrency;           /* requests in flight per destination: 8; over all: 64 */
 		uint64_t total;                 /* 64 */
@@ -34,6 +39,8 @@ struct config {
 		int64_t  retry_after_cap;       /* 15 min */
 		uint64_t breaker_failures;      /* in a row that open it: 5 */
 		int64_t  breaker_wait;          /* first pause: 5 s, doubled up to 5 min */
+		uint64_t reply_budget, replay_rate;     /* 20 answers in 10 min; 10 a second */
+		int64_t  oldest_alarm;          /* age of the oldest that waits: 15 min */
 		struct settings_list allow_private;             /* "host:port" texts */
 		struct slice ca_file;           /* CA certificates beside the system's; empty: none */
 	} delivery;

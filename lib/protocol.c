@@ -29,6 +29,24 @@ delivery_state_text(enum delivery_state state)
 	return "?";
 }
 
+enum delivery_dest
+delivery_dest_of(enum delivery_kind kind)
+{
+	switch (kind) {
+	case DELIVERY_K_HUB:
+	case DELIVERY_K_KNOWLEDGE:
+	case DELIVERY_K_NOTICE:
+		return DEST_HUB;
+	case DELIVERY_K_NONE:
+	case DELIVERY_K_REPLY:
+	case DELIVERY_K_NOTE:
+	case DELIVERY_K_HANDOFF:
+	case DELIVERY_K_LABELS:
+		break;
+	}
+	return DEST_CHATWOOT;
+}
+
 int
 delivery_kind_of(struct slice text)
 {
@@ -51,11 +69,16 @@ delivery_state_of(struct slice text)
 static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_PROBE,         ROLE_WORKER | ROLE_COURIER | ROLE_OPERATOR },
 	{ P_TENANT_FIND,   ROLE_WORKER | ROLE_COURIER | ROLE_OPERATOR },
-	{ P_PUT,           ROLE_WORKER },
+	{ P_PUT,           ROLE_WORKER | ROLE_COURIER },
+	{ P_TOKEN_FIND,    ROLE_WORKER },
+	{ P_QUESTION,      ROLE_WORKER },
+	{ P_ANSWER,        ROLE_WORKER },
 	{ P_HELLO,         ROLE_COURIER },
 	{ P_CLAIM,         ROLE_COURIER },
 	{ P_BEGIN,         ROLE_COURIER },
 	{ P_SETTLE,        ROLE_COURIER },
+	{ P_HEARD,         ROLE_COURIER },
+	{ P_TALK,          ROLE_COURIER },
 	{ P_TENANT_PUT,    ROLE_OPERATOR },
 	{ P_TENANT_LIST,   ROLE_OPERATOR },
 	{ P_TENANT_REMOVE, ROLE_OPERATOR },
@@ -63,6 +86,16 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_QUEUE_RETRY,   ROLE_OPERATOR },
 	{ P_QUEUE_DROP,    ROLE_OPERATOR },
 	{ P_QUEUE_COUNTS,  ROLE_OPERATOR },
+	{ P_QUEUE_HOLD,    ROLE_OPERATOR },
+	{ P_QUEUE_RELEASE, ROLE_OPERATOR },
+	{ P_TRACE,         ROLE_OPERATOR },
+	{ P_BODY,          ROLE_OPERATOR },
+	{ P_PERSON,        ROLE_OPERATOR },
+	{ P_ERASE,         ROLE_OPERATOR },
+	{ P_TOKEN_NEW,     ROLE_OPERATOR },
+	{ P_TOKEN_LIST,    ROLE_OPERATOR },
+	{ P_TOKEN_REVOKE,  ROLE_OPERATOR },
+	{ P_CATCHUP,       ROLE_OPERATOR },
 	{ P_CHECK,         ROLE_OPERATOR },
 };
 /* clang-format on */

@@ -24,23 +24,38 @@ enum protocol_kind {
 	                     * → P_PUT_DONE: T_RESULT enum put_result, and for PUT_DECIDED: T_DECISION,
 	                     *   T_REASON, T_EVENT_ID (absent when nothing is stored; a duplicate's is the first's).
 	                     * The answer leaves after the commit was flushed. */
-	P_PUT_DONE,
+	P_PUT_DONE,         /* a courier that catches up puts too; T_DRY_RUN: decides and keeps nothing */
+	P_TOKEN_FIND = 7,   /* T_HASH (SHA-256 of a Bearer token).  → P_TOKEN_FOUND: T_NAME tenant, T_LABEL, T_SCOPES;
+	                     * nothing in it: no such, or not valid any more */
+	P_TOKEN_FOUND,
+	P_QUESTION = 9,     /* T_NAME tenant, T_EVENT_ID: what was asked under it.  → P_QUESTION_OK: T_ACCOUNT,
+	                     * T_CONVERSATION, T_CHANNEL; nothing in it: nothing was */
+	P_QUESTION_OK,
+	P_ANSWER = 21,      /* T_NAME tenant, T_EVENT_ID, T_HASH of the body, T_NEXT groups as of P_SETTLE, or T_VERDICT
+	                     * SETTLE_DEAD and T_REASON.  → P_ANSWER_OK: T_RESULT enum answer_result.  The answer leaves
+	                     * after the commit was flushed. */
+	P_ANSWER_OK,
 
 	/* courier → keeper */
 	P_HELLO = 11,       /* T_DELIVERY per batch key still held; T_CRASHED delivery that the courier was
 	                     * building or judging when it died.  → P_HELLO_OK: T_DELIVERY per batch it may go on with */
 	P_HELLO_OK,
-	P_CLAIM = 13,       /* T_MAX batches, T_MESSAGE_AGE_MS, T_GIVE_UP_MS, T_DEBOUNCE_MS,
-	                     * T_BUSY groups {T_NAME tenant, T_DEST}: destinations to leave out.
+	P_CLAIM = 13,       /* T_MAX batches, T_BUSY groups {T_NAME tenant, T_DEST}: destinations to leave out.
 	                     * → P_CLAIM_OK: T_BATCH groups (below), T_DELAY_MS until something is due (absent: nothing waits) */
 	P_CLAIM_OK,
-	P_BEGIN = 15,       /* T_DELIVERY of a reply, before its POST.  → P_BEGIN_OK: T_RESULT enum begin_result, T_REASON */
+	P_BEGIN = 15,       /* T_DELIVERY of a reply, note or handoff, before its POST; T_FACTS (group: chatwoot_pack) of the
+	                     * conversation when it was read.  → P_BEGIN_OK: T_RESULT enum begin_result, T_REASON */
 	P_BEGIN_OK,
 	P_SETTLE = 17,      /* T_DELIVERY batch key, T_VERDICT enum settle_verdict, T_DELAY_MS (retry), T_STATUS http,
-	                     * T_REASON, T_NEXT groups {T_KIND, T_N, T_PAYLOAD}: deliveries to make with it.
+	                     * T_REASON, T_NEXT groups {T_KIND, T_DELAY_MS, T_PAYLOAD}: deliveries to make with it, in this order.
 	                     * → P_SETTLE_OK: T_RESULT enum settle_result */
 	P_SETTLE_OK,
 	P_WAKE = 19,        /* keeper → courier, request 0, no answer: something became due, or tenants changed */
+	P_HEARD = 23,       /* → P_HEARD_OK: T_ROW groups {T_NAME tenant, T_INSTALLATION, T_RECEIVED_US}: when last */
+	P_HEARD_OK,
+	P_TALK = 25,        /* T_NAME, T_INSTALLATION, T_ACCOUNT, T_CONVERSATION → P_TALK_OK: T_MESSAGE, the highest
+	                     * message id seen in it (0: it is not known) */
+	P_TALK_OK,
 
 	/* operator → keeper */
 	P_TENANT_PUT = 31,  /* T_TENANT.  → P_OK, or P_ERROR E_CONFLICT naming account and owner */
@@ -53,6 +68,27 @@ enum protocol_kind {
 	P_QUEUE_RETRY = 43, /* T_DELIVERY…, or filters as above with T_ALL.  → P_OK: T_COUNT; T_MORE and T_AFTER as above */
 	P_QUEUE_DROP = 45,  /* likewise; T_DRY_RUN counts only */
 	P_QUEUE_COUNTS = 47,/* → P_QUEUE_ROWS: T_ROW groups {T_NAME, T_BOOK, T_STATE, T_COUNT}: the books as they stand */
+	P_QUEUE_HOLD = 57,  /* likewise, T_DRY_RUN too */
+	P_QUEUE_RELEASE = 59,
+	P_TRACE = 61,       /* T_EVENT_ID → P_TRACE_OK: T_ROW groups {T_RECEIVED_US when, T_KIND, T_N, T_DELIVERY, T_STATE,
+	                     * T_VERDICT, T_STATUS, T_REASON, T_CREATED_US, …}: see app/ponte/trace.c */
+	P_TRACE_OK,
+	P_BODY = 63,        /* T_DELIVERY → P_BODY_OK: T_EVENT_ID, T_BODY of the event, T_PAYLOAD of the delivery */
+	P_BODY_OK,
+	P_PERSON = 65,      /* T_NAME tenant, T_PAYLOAD bytes, T_AFTER: events whose body has these bytes in it.  → P_QUEUE_ROWS:
+	                     * T_ROW groups {T_INSTALLATION, T_MESSAGE contact id, T_BODY}; T_MORE and T_AFTER */
+	P_ERASE = 67,       /* T_NAME tenant, T_INSTALLATION?, T_MESSAGE contact id, T_AFTER, T_DRY_RUN.  → P_OK: T_COUNT events,
+	                     * T_BUSY deliveries that are on their way (ask again), T_MORE and T_AFTER */
+	P_TOKEN_NEW = 51,   /* T_NAME tenant, T_LABEL, T_SCOPES, T_HASH, T_DUE_US expiry → P_OK, P_ERROR E_CONFLICT / E_NOT_FOUND */
+	P_TOKEN_LIST = 53,  /* T_NAME? → P_QUEUE_ROWS: T_ROW groups {T_NAME, T_LABEL, T_SCOPES, T_CREATED_US, T_DUE_US, T_RECEIVED_US last use} */
+	P_TOKEN_REVOKE = 55,/* T_NAME, T_LABEL → P_OK or P_ERROR E_NOT_FOUND */
+
+	/* operator → courier */
+	P_CATCHUP = 71,     /* T_NAME tenant, T_RECEIVED_US since (absent: since it was heard last), T_DRY_RUN.  → P_CATCHUP_OK, again
+	                     * and again with T_MORE while it goes on: T_COUNT conversations looked at, T_MEMBER messages seen,
+	                     * T_N put, T_REASON */
+	P_CATCHUP_OK,
+
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only
 	                     * differences; T_REASON "ok" or what integrity_check said */
 
@@ -67,15 +103,17 @@ enum protocol_tag {
 	T_ATTEMPT, T_RECEIVED_US, T_CREATED_US, T_CONVERSATION, T_INBOX, T_MESSAGE, T_CRASHES, T_MODE,
 	T_STATE = 60, T_MORE, T_AFTER, T_ROW, T_ALL, T_DRY_RUN, T_FORCE, T_BOOK, T_RECOUNT, T_DUE_US, T_SETTLED_US, T_CODE,
 	T_ACCOUNT_DOMAIN,
+	T_HASH = 80, T_LABEL, T_SCOPES, T_CHANNEL, T_LOOKUP, T_REPLAYED, T_NOTICE, T_LADDER, T_OLDER_US, T_NEWER_US,
 };
 
 /* T_BATCH holds
  *   T_DELIVERY key, T_DEST, T_KIND, T_EVENT_ID (of the key), T_REQUEST_ID, T_N, T_NAME tenant,
  *   T_INSTALLATION, T_ACCOUNT, T_CONVERSATION, T_INBOX, T_ATTEMPT (this one; from 1),
  *   T_CREATED_US (of the oldest member), and
- *   hub:   T_MEMBER groups, oldest first by message id: {T_DELIVERY, T_EVENT_ID, T_MESSAGE, T_LATE,
- *          T_DECISION, T_RECEIVED_US, T_FACTS, T_BODY}
- *   reply: T_PAYLOAD as the settle that made it gave it. */
+ *   hub, notice:  T_MEMBER groups, oldest first by message id: {T_DELIVERY, T_EVENT_ID, T_MESSAGE, T_LATE,
+ *          T_REPLAYED, T_DECISION, T_RECEIVED_US, T_FACTS, T_BODY}; a notice has one, and T_NOTICE enum chatwoot_notice
+ *   Chatwoot:     T_PAYLOAD as what made it gave it (lib/chatwoot/answer.h); T_MESSAGE of its event; T_LOOKUP: find out
+ *          whether it was posted before */
 
 enum put_result {
 	PUT_DECIDED = 1,    /* T_DECISION says what; on disk if it is to be kept */
@@ -83,6 +121,14 @@ enum put_result {
 	PUT_REFUSED,        /* low disk or store trouble: answer 500; T_REASON */
 };
 enum begin_result { BEGIN_GO = 1, BEGIN_SUPPRESSED, BEGIN_GONE };
+enum answer_result {
+	ANSWER_TAKEN = 1,
+	ANSWER_DUPLICATE,   /* the same body again */
+	ANSWER_CONFLICT,    /* another was taken before, or the hub answered at once */
+	ANSWER_UNKNOWN,     /* nothing was asked under this event */
+	ANSWER_LATE,        /* nobody waits for it any more */
+	ANSWER_REFUSED,     /* low disk or store trouble; T_REASON */
+};
 enum settle_result { SETTLE_OK = 1, SETTLE_LATER /* disk full: keep it and say it again */, SETTLE_GONE /* not claimed by you */ };
 
 enum settle_verdict {
@@ -91,18 +137,24 @@ enum settle_verdict {
 	SETTLE_STOP,        /* pending again, and the destination of this tenant is stopped: until T_DELAY_MS has
 	                     * passed (absent: until its credentials change or queue retry) */
 	SETTLE_DEAD,
-	SETTLE_UNKNOWN,     /* a reply that may or may not have been posted: held, shown */
+	SETTLE_UNKNOWN,     /* it may or may not have been posted: looked up, or our echo is waited for */
 	SETTLE_SUPPRESSED,
 	SETTLE_RELEASE,     /* nothing was tried (stopping, breaker open): pending again at T_DELAY_MS, no attempt counted */
+	SETTLE_WAIT,        /* the hub will answer by itself, within T_DELAY_MS */
+	SETTLE_ABSENT,      /* looked up, and surely not posted: pending again */
+	SETTLE_LAST = SETTLE_ABSENT,
 };
 
 enum delivery_dest { DEST_HUB = 1, DEST_CHATWOOT = 2 };
-#define DELIVERY_KINDS(X) X(HUB, "hub") X(REPLY, "reply") X(NOTE, "note") X(HANDOFF, "handoff") X(KNOWLEDGE, "knowledge")
+#define DELIVERY_KINDS(X) \
+	X(HUB, "hub") X(REPLY, "reply") X(NOTE, "note") X(HANDOFF, "handoff") X(KNOWLEDGE, "knowledge") \
+	X(LABELS, "labels") X(NOTICE, "notice")
 enum delivery_kind {
 	DELIVERY_K_NONE = 0,
 #define X(name, text) DELIVERY_K_##name,
 	DELIVERY_KINDS(X)
 #undef X
+	DELIVERY_K_LAST = DELIVERY_K_NOTICE,
 };
 #define DELIVERY_STATES(X) \
 	X(PENDING, "pending") X(CLAIMED, "claimed") X(WAITING, "waiting") X(HELD, "held") X(DONE, "done") \
@@ -114,6 +166,8 @@ enum delivery_state {
 	DELIVERY_STATES(X)
 #undef X
 };
+/* Where deliveries of that kind go. */
+enum delivery_dest delivery_dest_of(enum delivery_kind);
 const char *delivery_kind_text(enum delivery_kind);             /* "?" for none */
 const char *delivery_state_text(enum delivery_state);
 int delivery_kind_of(struct slice text);                        /* 0: unknown */

@@ -14,6 +14,7 @@ enum route_group { ROUTE_HOOKS, ROUTE_API };        /* which socket, which worke
 enum route_access {
 	ROUTE_OPEN,         /* anybody */
 	ROUTE_SIGNED,       /* the sender's proof, checked by the handler over the raw bytes */
+	ROUTE_TOKEN,        /* a Bearer token with the row's scope; it names the tenant */
 };
 
 /* How errors look on this path. */
@@ -28,6 +29,7 @@ struct route {
 	const char       *path;             /* "/a/{name}/b": a {name} is one segment, not empty */
 	enum route_group  group;
 	enum route_access access;
+	unsigned          scope;            /* ROUTE_TOKEN: enum token_scope */
 	enum route_shape  shape;
 	size_t            body_max;         /* 0: no body is read; SIZE_MAX: limits.body */
 	void            (*handler)(struct request *);

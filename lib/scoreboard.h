@@ -19,7 +19,8 @@ enum scoreboard_state { SB_EMPTY = 0, SB_IDLE, SB_BUSY, SB_STOPPING };
 	X(requests)      X(accepted)      X(duplicate)    X(noted)        X(ignored) \
 	X(refused)       X(try_again)     X(bad_signature) X(bad_json)    X(bad_schema) \
 	X(wrong_account) X(unknown_tenant) X(too_large)   X(attempts)     X(delivered) \
-	X(retried)       X(dead)          X(unknown)      X(suppressed)   X(commits)
+	X(retried)       X(dead)          X(unknown)      X(suppressed)   X(commits) \
+	X(bad_token)
 
 struct scoreboard_slot {
 	_Atomic int32_t  pid;

@@ -97,6 +97,8 @@ void settings_mistake(struct settings_errors *, struct settings_place, const cha
 struct slice settings_path(struct arena *, const char *dir, struct slice path);
 /* Is it a name as SET_NAME wants it? */
 bool settings_name_ok(struct slice);
+/* A duration as SET_DURATION reads it, at most a hundred years.  0 or -EINVAL. */
+MUST_CHECK int settings_duration(struct slice text, int64_t *ret_ms);
 
 /* "  workers.hooks   number 1..64, default 16   processes that answer webhooks" */
 MUST_CHECK int settings_help(const struct settings_option *table, struct buf *out);

@@ -11,6 +11,7 @@
 #define TEXT_MAX 1024           /* of a SET_TEXT whose row does not say */
 #define PATH_MAX_BYTES 4095
 #define NAME_MAX_BYTES 64
+#define DURATION_MAX (INT64_C(100) * 366 * 86400000) /* ms; a hundred years */
 
 struct unit { const char *name; int64_t factor; };
 
@@ -180,6 +181,16 @@ read_duration(const struct settings_option *o, struct slice text, int64_t *membe
 	}
 	return wrong_number(o, text, "a duration",
 	    r == -EINVAL ? "; write it like 250ms, 2s, 5min, 6h or 30d" : "", why);
+}
+
+int
+settings_duration(struct slice text, int64_t *ret_ms)
+{
+	int64_t value;
+	if (text.len == 0 || read_unit(text, durations, ARRAY_LEN(durations), &value) != 0 || value > DURATION_MAX)
+		return -EINVAL;
+	*ret_ms = value;
+	return 0;
 }
 
 static int

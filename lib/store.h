@@ -2,39 +2,47 @@
  * store_sqlite.c alone; what an event, a delivery and a lane are, and how they
  * move, is here.  One process opens a store, from one thread.
  *
- * DELIVERIES.  Every forwarded event makes one hub delivery; what the hub
- * answers makes replies, notes and handoffs.
+ * DELIVERIES.  Every forwarded event makes one hub delivery, and what the hub
+ * wants to be told of a notice; what the hub answers makes replies, notes,
+ * labels and handoffs, and so does a hub that gives no answer (the ladder of
+ * the tenant's give_up).
  *
  *     store_put()            store_claim()            store_settle()
  *     store_settle(next)
  *   ----------------> PENDING ------------> CLAIMED ----------------> DONE
- *                      ^ |  ^                |  |  |                  DEAD
- *                      | |  |  RETRY, STOP,  |  |  |  UNKNOWN, DEAD,  UNKNOWN
- *                      | |  |  RELEASE       |  |  |  SUPPRESSED      SUPPRESSED
- *                      | |  +----------------+  |  +---------------->
- *                      | |                      |
- *                      | |      the courier's connection is lost:
- *                      | |      a post had begun -> UNKNOWN, else -> PENDING
- *                      | |
- *                      | +--> EXPIRED (too old, at the claim), DEAD (gave up)
- *                      | +--> DROPPED (operator)
+ *                      ^ |  ^                |  |  |  DEAD,           DEAD
+ *                      | |  |  RETRY, STOP,  |  |  |  SUPPRESSED      SUPPRESSED
+ *                      | |  |  RELEASE       |  |  +---------------->
+ *                      | |  +----------------+  |
+ *                      | |  ^                   |  WAIT (the hub answers later), UNKNOWN (a post),
+ *                      | |  |                   |  or the courier's connection is lost behind
+ *                      | |  |                   v  the beginning of a post (before it: PENDING)
+ *                      | |  +---------------- WAITING
+ *                      | |   surely not          |  +--> DONE  (store_answer(), our echo, a look-up)
+ *                      | |   posted, or          |  +--> DEAD  (the hub did not answer in time)
+ *                      | |   on_unknown: repeat  |  +--> UNKNOWN  (on_unknown: hold)
+ *                      | |                       +--> CLAIMED  (to be looked up)
+ *                      | +--> EXPIRED (too old), DEAD (gave up), SUPPRESSED (reply budget)
+ *                      | +--> DROPPED, HELD, ERASED (operator)
  *     store_retry()    |
- *   DEAD, UNKNOWN, SUPPRESSED, DROPPED, EXPIRED -> PENDING   (operator)
+ *   DEAD, UNKNOWN, SUPPRESSED, DROPPED, EXPIRED, HELD -> PENDING   (operator)
  *
  * LANES.  A conversation has one lane to the hub and one back to Chatwoot; one
  * batch of a lane is in flight at a time, so a conversation's messages keep
  * their order and no conversation waits for another.
  *
- *   hub lane        a batch is all that is pending, by (order, id), at most
- *                   STORE_BATCH_MEMBERS and STORE_BATCH_BYTES; its key is the
- *                   delivery of the member with the highest order.  Once sent it
- *                   keeps members and key until it is settled.
+ *   hub lane        a batch is all messages that are pending, by (order, id), up
+ *                   to the first notice, at most STORE_BATCH_MEMBERS and
+ *                   STORE_BATCH_BYTES; its key is the delivery of the member with
+ *                   the highest order.  Once sent it keeps members and key until
+ *                   it is settled.  A notice travels alone.
  *   Chatwoot lane   the oldest delivery, alone.
  *
- *   lane:  due NULL                      nothing is pending
+ *   lane:  due NULL                      nothing is pending or waiting
  *          due, claimed 0                claimable from `due` on
  *          due or NULL, claimed 1        in flight; due is for the rest of it
- *          batch != 0, claimed 0         that batch was sent before and goes first
+ *          batch != 0, claimed 0         that batch was sent before and goes first;
+ *                                        when it is WAITING, due is the end of that
  *
  * CLAIMS belong to the courier, not to a time: no lease runs out.  See
  * store_hello() and store_release().
@@ -62,12 +70,16 @@
 #include "lib/base.h"
 #include "lib/chatwoot/chatwoot.h"
 #include "lib/protocol.h"
+#include "lib/token.h"
 #include "lib/uuid.h"
 
 #define STORE_BATCH_MEMBERS 100
 #define STORE_BATCH_BYTES   (16 * MIB)
 #define STORE_CRASHES_MAX   3
 #define STORE_TEXT          256         /* longest error text with its NUL */
+#define STORE_BURST_US      INT64_C(10000000)   /* longest that a burst is waited for */
+#define STORE_BUDGET_US     INT64_C(600000000)  /* the span of the reply budget */
+#define STORE_LOOKUPS       3           /* tries to find out whether a post was made */
 
 struct store;
 
@@ -100,13 +112,24 @@ const char *store_error(const struct store *);      /* of the last call that fai
 uint64_t store_generation(const struct store *);    /* of the tenants; +1 with every change */
 int64_t store_pending(const struct store *);        /* deliveries that wait, all tenants */
 
+/* What the settings say; at start and after a reload. */
+struct store_rules {
+	int64_t  message_age_us, give_up_us;    /* 0: no limit */
+	int64_t  debounce_us;                   /* of tenants that have none of their own */
+	int64_t  echo_us, lookup_us;            /* how long our echo is waited for; before a look-up */
+	uint64_t reply_budget;                  /* answers to one conversation in STORE_BUDGET_US; 0: no limit */
+	uint64_t replay_rate;                   /* retried deliveries that become due in a second; 0: no limit */
+};
+void store_set_rules(struct store *, const struct store_rules *);
+
 bool store_writing(const struct store *);           /* a transaction is open */
 MUST_CHECK int store_commit(struct store *);        /* 0 when nothing was open */
 void store_rollback(struct store *);
 /* A write of no meaning, to see that the disk takes one. */
 MUST_CHECK int store_probe(struct store *, int64_t now_us);
 /* Between transactions: moves the log into the file when it is longer than
- * wal_limit (or `force`).  A full disk is no failure here.  0 or -EIO. */
+ * wal_limit; with `force` now, and empties it.  A full disk is no failure here.
+ * 0 or -EIO. */
 MUST_CHECK int store_checkpoint(struct store *, bool force);
 
 /* ---- events (workers) --------------------------------------------------- */
@@ -117,8 +140,10 @@ struct store_event {
 	const struct chatwoot_facts  *facts;
 	const struct chatwoot_policy *policy;
 	struct slice facts_bytes, body;     /* kept as they are */
-	int64_t      received_us, debounce_us;
+	int64_t      received_us;
+	int64_t      since_us;              /* what its age counts from; 0: received_us */
 	bool         closed;                /* intake is refused: see STORE_E_REFUSED */
+	bool         dry_run;               /* decided, and nothing is kept */
 };
 struct store_put {
 	enum chatwoot_decision decision;
@@ -129,10 +154,30 @@ struct store_put {
 	bool        due;                    /* the courier has something to do */
 };
 /* Looks for the duplicate key, decides, stores event, key, state of the
- * conversation and hub delivery.  0, STORE_E_MOVED or STORE_E_REFUSED. */
+ * conversation and hub delivery.  An echo of ours ends the waiting of what it
+ * is the echo of.  0, STORE_E_MOVED or STORE_E_REFUSED. */
 MUST_CHECK int store_put(struct store *, const struct store_event *, struct store_put *ret);
 /* Counted and not stored; written with the next commit. */
 void store_count_refused(struct store *, struct slice tenant);
+
+/* What was asked under an event: 0 or STORE_E_NONE. */
+struct store_question { int64_t account, conversation; enum chatwoot_channel channel; };
+MUST_CHECK int store_question(struct store *, struct slice tenant, const struct uuid *event, struct store_question *ret);
+
+struct store_next { enum delivery_kind kind; int64_t delay_us; struct slice payload; };
+struct store_answer {
+	struct slice tenant;
+	struct uuid  event;
+	struct slice hash;                  /* of the answer's bytes */
+	int64_t      now_us;
+	bool         dead;                  /* the hub says that it cannot; reason */
+	struct slice reason;
+	const struct store_next *next; size_t nexts;
+};
+/* An answer that the hub gives by itself: settles the question that waits for
+ * it.  One that is still on its way to the hub keeps the answer until it comes
+ * back.  Never fails half. */
+MUST_CHECK int store_answer(struct store *, const struct store_answer *, enum answer_result *ret, bool *ret_due);
 
 /* ---- deliveries (courier) ----------------------------------------------- */
 
@@ -142,13 +187,15 @@ struct store_batch {                    /* all slices: until the callback return
 	enum delivery_kind kind;
 	struct uuid  event;
 	struct slice tenant, installation, request_id, payload;
-	int64_t n, account, conversation, inbox, attempt, crashes, created_us;
+	int64_t n, account, conversation, inbox, message, attempt, crashes, created_us;
+	enum chatwoot_notice notice;
+	bool lookup;                        /* it may have been posted: find out */
 };
 struct store_member {
 	int64_t delivery, message;
 	struct uuid event;
 	int64_t decision, received_us;
-	bool    late;
+	bool    late, replayed;
 	struct slice facts, body;
 };
 /* batch(), then member() for each of a hub batch, then done(). */
@@ -160,27 +207,35 @@ struct store_sink {
 };
 struct store_busy { struct slice tenant; enum delivery_dest dest; };
 struct store_claim {
-	int64_t now_us, age_us, give_up_us; /* age, give_up 0: no limit */
+	int64_t now_us;
 	size_t  max;                        /* batches */
 	const struct store_busy *busy; size_t busies;
 };
 struct store_claimed {
 	size_t  batches;
-	size_t  ended;                      /* deliveries that were too old */
+	size_t  ended;                      /* deliveries that were too old, or waited in vain */
 	int64_t delay_us;                   /* until something is due; -1: nothing waits */
 };
 /* Takes due batches, one lane per destination in turn, the turn going on where
  * the last call ended.  What is too old ends here: a delivery never sent whose
- * event is older than age_us is EXPIRED, one that was tried and is older than
- * give_up_us is DEAD.  Bounded work: delay_us 0 says that more may be due. */
+ * event is older than message_age is EXPIRED, one that was tried and is older
+ * than give_up is DEAD.  Bounded work: delay_us 0 says that more may be due. */
 MUST_CHECK int store_claim(struct store *, const struct store_claim *, const struct store_sink *, struct store_claimed *ret);
+/* The same endings for deliveries that nobody may claim now (their destination
+ * is stopped or busy): a slice of bounded size.  *ret_more: call again. */
+MUST_CHECK int store_age(struct store *, int64_t now_us, size_t *ret_ended, bool *ret_more);
+/* When the oldest of those that are pending came in; 0: none is. */
+MUST_CHECK int store_oldest(struct store *, int64_t *ret_since_us);
 
-/* The courier is about to post this reply.  0: its mark is written (commit
- * before you answer), STORE_E_SUPPRESSED (settled as such; *reterr_why is
- * static), STORE_E_GONE. */
-MUST_CHECK int store_begin(struct store *, int64_t delivery, int64_t now_us, const char **reterr_why);
+struct store_begin {
+	int64_t delivery, now_us;
+	const struct chatwoot_facts *shown; /* the conversation as Chatwoot shows it now; NULL: not read */
+};
+/* The courier is about to post this.  0: its mark is written (commit before you
+ * answer), STORE_E_SUPPRESSED (settled as such; *reterr_why is static),
+ * STORE_E_GONE. */
+MUST_CHECK int store_begin(struct store *, const struct store_begin *, const char **reterr_why);
 
-struct store_next { enum delivery_kind kind; int64_t n; struct slice payload; };
 struct store_settle {
 	int64_t delivery, now_us, delay_us; /* delay_us -1: none given */
 	enum settle_verdict verdict;
@@ -191,6 +246,13 @@ struct store_settle {
 /* All members of the batch together.  0 (also when it is settled already),
  * STORE_E_GONE. */
 MUST_CHECK int store_settle(struct store *, const struct store_settle *, bool *ret_due);
+
+/* What the courier knows of an installation and a conversation when it looks
+ * for messages that never came. */
+MUST_CHECK int store_heard(struct store *, void (*each)(void *, struct slice tenant, struct slice installation, int64_t last_us),
+    void *context);
+struct store_talk { struct slice tenant, installation; int64_t account, conversation; };
+MUST_CHECK int store_latest(struct store *, const struct store_talk *, int64_t *ret_message);   /* 0: not known */
 
 /* A courier says which batches it still holds and what crashed it (0:
  * nothing).  Those it may go on with are handed to granted(); all other claims
@@ -208,6 +270,7 @@ struct store_filter {                   /* zero: any */
 	enum delivery_kind kind;
 	const struct uuid *event;
 	const int64_t *id; size_t ids;      /* these alone */
+	int64_t older_us, newer_us;         /* made before, since */
 	int64_t after;                      /* ids above this one */
 	size_t  max;
 };
@@ -219,19 +282,71 @@ struct store_row {
 	struct uuid event;
 	int64_t n, account, conversation, inbox, message, decision;
 	int64_t attempt, crashes, status, batch, received_us, created_us, due_us, settled_us;
-	bool late;
+	bool late, replayed, ladder;
 };
 /* How far a call came.  It reads a bounded number of rows, so `more` may be
  * true though nothing was found: go on with after = last. */
 struct store_progress { int64_t count, last; bool more; };
 MUST_CHECK int store_list(struct store *, const struct store_filter *, void (*row)(void *, const struct store_row *),
     void *context, struct store_progress *ret);
-/* Final ones become pending again, pending ones due at once, and the stops of
- * their destinations are lifted.  Without a state in the filter: dead, unknown
- * and pending. */
-MUST_CHECK int store_retry(struct store *, const struct store_filter *, int64_t now_us, struct store_progress *ret);
-/* Not what is claimed or done.  Without a state: what waits, dead and unknown. */
-MUST_CHECK int store_drop(struct store *, const struct store_filter *, bool dry_run, int64_t now_us, struct store_progress *ret);
+enum store_change {
+	/* Final ones become pending again, marked as replayed and due at replay_rate;
+	 * pending ones due at once; the stops of their destinations are lifted.
+	 * Without a state in the filter: dead, unknown and pending. */
+	STORE_RETRY,
+	/* Pending ones stay where they are until they are released.  Without a state
+	 * and an id: pending. */
+	STORE_HOLD,
+	STORE_LET_GO,                       /* held ones are pending again, as they were */
+	/* Not what is claimed or done.  Without a state: what waits, is held, dead and unknown. */
+	STORE_DROP,
+};
+MUST_CHECK int store_change(struct store *, enum store_change, const struct store_filter *, bool dry_run, int64_t now_us,
+    struct store_progress *ret);
+
+/* The life of one event: the event itself, its deliveries and those of the
+ * batch that it travelled in, each with its attempts.  0 or STORE_E_NONE. */
+enum store_step { STORE_STEP_EVENT = 1, STORE_STEP_DELIVERY, STORE_STEP_ATTEMPT };
+struct store_trace {
+	enum store_step step;
+	int64_t at_us, delivery, batch, n, status, attempt, until_us;
+	enum delivery_kind kind;
+	enum delivery_state state;
+	int64_t decision, message, conversation, account;
+	enum settle_verdict verdict;
+	struct slice tenant, reason, request_id, sender;
+	struct uuid event;
+	bool late, replayed, ladder, recovered;
+};
+MUST_CHECK int store_trace(struct store *, const struct uuid *event, void (*each)(void *, const struct store_trace *), void *context);
+/* 0 or STORE_E_NONE; the slices until the callback returns. */
+MUST_CHECK int store_body(struct store *, int64_t delivery,
+    void (*give)(void *, const struct uuid *event, struct slice body, struct slice payload), void *context);
+
+/* Events of a tenant whose body has these bytes in it (a phone number: whether
+ * it is the sender's the caller finds out). */
+MUST_CHECK int store_persons(struct store *, struct slice tenant, struct slice bytes, int64_t after,
+    void (*each)(void *, struct slice installation, int64_t contact, struct slice body), void *context,
+    struct store_progress *ret);
+/* Makes everything of that contact unreadable: bodies, facts, payloads, reasons,
+ * the conversation's number.  What was open ends as ERASED; what is on its way
+ * is counted in *ret_busy and left: call again. */
+struct store_erase { struct slice tenant, installation; int64_t contact, after, now_us; bool dry_run; };
+MUST_CHECK int store_erase(struct store *, const struct store_erase *, size_t *ret_busy, struct store_progress *ret);
+
+struct store_token {
+	struct slice tenant, name, hash;    /* SHA-256 of the token */
+	uint64_t scopes;                    /* bits of enum token_scope */
+	int64_t  made_us, expires_us, used_us;      /* expires 0: never */
+};
+/* 0, STORE_E_NONE (no such tenant) or STORE_E_CONFLICT (it has one of that name). */
+MUST_CHECK int store_token_new(struct store *, const struct store_token *);
+MUST_CHECK int store_token_list(struct store *, struct slice tenant, void (*each)(void *, const struct store_token *), void *context);
+MUST_CHECK int store_token_revoke(struct store *, struct slice tenant, struct slice name);      /* 0 or STORE_E_NONE */
+/* The token of that hash, when it is valid now.  Its last use is noted, once a
+ * minute.  0 or STORE_E_NONE; give() is called with it. */
+MUST_CHECK int store_token_find(struct store *, struct slice hash, int64_t now_us,
+    void (*give)(void *, const struct store_token *), void *context);
 
 /* The books: "event" (stored, forwarded, noted, duplicate, ignored, refused) and
  * each kind of delivery (made, and its states); pruned_x beside what retention
@@ -256,7 +371,12 @@ MUST_CHECK int store_tenants(struct store *, const struct store_tenants *, void 
     void *context, bool *ret_more);
 
 /* Deletes what is older: duplicate keys, and events all of whose deliveries are
- * final.  A slice of bounded size.  *ret_more: call again. */
-MUST_CHECK int store_prune(struct store *, int64_t keys_before_us, int64_t bodies_before_us, size_t rows, bool *ret_more);
+ * final, by class.  Conversations stay: a few numbers each.  A slice of bounded
+ * size.  *ret_more: call again. */
+struct store_retention {
+	int64_t keys_us, answered_us, noted_us, failed_us;      /* before these times */
+	size_t  rows;
+};
+MUST_CHECK int store_prune(struct store *, const struct store_retention *, bool *ret_more);
 
 #endif

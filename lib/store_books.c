@@ -81,11 +81,14 @@ write_counts(struct store *s, const struct db_counts *c)
 int
 books_flush(struct store *s)
 {
+	int r = heard_flush(s);
+	if (r < 0)
+		return r;
 	if (s->books.len > 1)
 		qsort(s->books.at, s->books.len, sizeof(s->books.at[0]), by_counter);
 	if (s->aside.len > 1)
 		qsort(s->aside.at, s->aside.len, sizeof(s->aside.at[0]), by_counter);
-	int r = write_counts(s, &s->books);
+	r = write_counts(s, &s->books);
 	return r < 0 ? r : write_counts(s, &s->aside);
 }
 
@@ -220,7 +223,8 @@ check_lanes(struct store *s, char ret_file[static STORE_TEXT])
 	DB_QUERY(q);
 	int r = db_first(s, &q,
 	    "SELECT l.id, l.due_us IS NOT NULL, l.claimed FROM lane l WHERE"
-	    " (l.due_us IS NOT NULL) <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 1)"
+	    " (l.due_us IS NOT NULL) <> (EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 1)"
+	    " OR EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 3))"
 	    " OR l.claimed <> EXISTS (SELECT 1 FROM delivery d WHERE d.lane = l.id AND d.state = 2)"
 	    " LIMIT 1");
 	if (r == 0)

@@ -24,39 +24,6 @@ struct work {
 	int64_t  delay_us;              /* -1: nothing waits */
 };
 
-/* ---- what is too old ---- */
-
-static bool
-too_old(const struct work *w, int64_t since_us)
-{
-	return w->ask->age_us > 0 && since_us < w->ask->now_us - w->ask->age_us;
-}
-
-static bool
-gave_up(const struct work *w, const struct delivery *d)
-{
-	return w->ask->give_up_us > 0 && d->attempt > 0 && d->made_us < w->ask->now_us - w->ask->give_up_us;
-}
-
-static int
-end_expired(struct work *w, const struct delivery *d)
-{
-	w->ended++;
-	return delivery_end(w->s, d, DELIVERY_EXPIRED, 0,
-	    SLICE("older than delivery.message_age when its turn came"), w->ask->now_us);
-}
-
-static int
-end_gave_up(struct work *w, const struct delivery *d)
-{
-	char why[80];
-	int64_t minutes = (w->ask->now_us - d->made_us) / 60000000;
-	snprintf(why, sizeof(why), "gave up after %" PRId64 " h %" PRId64 " min and %" PRId64 " attempts",
-	    minutes / 60, minutes % 60, d->attempt);
-	w->ended++;
-	return delivery_end(w->s, d, DELIVERY_DEAD, 0, slice_of(why), w->ask->now_us);
-}
-
 /* ---- handing out ---- */
 
 static int
@@ -64,14 +31,14 @@ give_members(struct work *w, const struct delivery *m, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		DB_QUERY(q);
-		int r = db_first(w->s, &q, "SELECT e.uuid, e.message, e.decision, e.received_us, d.late, e.facts, e.body"
+		int r = db_first(w->s, &q, "SELECT e.uuid, e.message, e.decision, e.received_us, d.late, d.replayed, e.facts, e.body"
 		    " FROM delivery d JOIN event e ON e.id = d.event WHERE d.id = ?", DB_I(m[i].id));
 		if (r != 0)
 			return r < 0 ? r : db_fail(w->s, "delivery %" PRId64 " has no event", m[i].id);
 		struct store_member one = {
 			.delivery = m[i].id, .event = db_uuid(q, 0), .message = db_int(q, 1),
 			.decision = db_int(q, 2), .received_us = db_int(q, 3), .late = db_int(q, 4) != 0,
-			.facts = db_text(q, 5), .body = db_text(q, 6),
+			.replayed = db_int(q, 5) != 0, .facts = db_text(q, 6), .body = db_text(q, 7),
 		};
 		w->bytes += one.facts.len + one.body.len;
 		w->sink->member(w->sink->context, &one);
@@ -81,21 +48,23 @@ give_members(struct work *w, const struct delivery *m, size_t n)
 
 /* key: the member whose event names the batch.  The rows are claimed already. */
 static int
-give(struct work *w, const struct lane *l, const struct delivery *key, const struct delivery *m, size_t n)
+give(struct work *w, const struct lane *l, const struct delivery *key, const struct delivery *m, size_t n, bool lookup)
 {
 	DB_QUERY(q);
-	int r = db_first(w->s, &q, "SELECT t.name, e.installation, e.account, e.display, e.inbox, e.request, e.uuid,"
-	    " d.n, d.payload FROM delivery d JOIN event e ON e.id = d.event JOIN tenant t ON t.id = e.tenant"
+	int r = db_first(w->s, &q, "SELECT t.name, e.installation, e.account, e.display, e.inbox, e.message, e.request, e.uuid,"
+	    " d.payload FROM delivery d JOIN event e ON e.id = d.event JOIN tenant t ON t.id = e.tenant"
 	    " WHERE d.id = ?", DB_I(key->id));
 	if (r != 0)
 		return r < 0 ? r : db_fail(w->s, "delivery %" PRId64 " has no event", key->id);
 	struct store_batch b = {
 		.key = key->id, .dest = (enum delivery_dest)l->dest, .kind = (enum delivery_kind)key->kind,
 		.tenant = db_text(q, 0), .installation = db_text(q, 1), .account = db_int(q, 2),
-		.conversation = db_int(q, 3), .inbox = db_int(q, 4), .request_id = db_text(q, 5),
-		.event = db_uuid(q, 6), .n = db_int(q, 7), .payload = db_text(q, 8),
-		.attempt = key->attempt, .crashes = key->crashes, .created_us = key->made_us,
+		.conversation = db_int(q, 3), .inbox = db_int(q, 4), .message = db_int(q, 5), .request_id = db_text(q, 6),
+		.event = db_uuid(q, 7), .payload = db_text(q, 8), .n = key->n, .attempt = key->attempt,
+		.crashes = key->crashes, .created_us = key->made_us, .lookup = lookup,
 	};
+	if (key->kind == DELIVERY_K_NOTICE)
+		b.notice = (enum chatwoot_notice)key->n;
 	for (size_t i = 0; i < n; i++)
 		if (m[i].made_us < b.created_us)
 			b.created_us = m[i].made_us;
@@ -105,6 +74,7 @@ give(struct work *w, const struct lane *l, const struct delivery *key, const str
 		r = give_members(w, m, n);
 	if (r == 0)
 		w->sink->done(w->sink->context);
+	w->batches++;
 	return r;
 }
 
@@ -114,8 +84,7 @@ mark(struct work *w, struct lane *l, struct delivery *m, size_t n, int64_t key)
 {
 	for (size_t i = 0; i < n; i++) {
 		m[i].batch = key;
-		m[i].attempt++;
-		m[i].begun = 0;
+		m[i].claimed_us = w->ask->now_us;
 		int r = delivery_move(w->s, &m[i], DELIVERY_CLAIMED);
 		if (r < 0)
 			return r;
@@ -127,34 +96,76 @@ mark(struct work *w, struct lane *l, struct delivery *m, size_t n, int64_t key)
 	return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
 }
 
+/* A try: one more attempt, and nothing of a post before counts. */
+static void
+try(struct delivery *m, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		m[i].attempt++;
+		m[i].begun = BEGUN_NO;
+	}
+}
+
+/* Nothing of it could be handed out. */
+static int
+pass_over(struct work *w, struct lane *l)
+{
+	l->batch = 0;
+	int r = lane_store(w->s, l);
+	return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
+}
+
 /* ---- the hub's lanes ---- */
 
-/* The batch that was sent before, as it was.  0: *ret_n members (0: it has
- * ended, look at the lane again). */
+/* The batch that was sent before, as it was.  *ret_n 0: it has ended, look at
+ * the lane again. */
 static int
 pick_again(struct work *w, const struct lane *l, struct delivery m[static STORE_BATCH_MEMBERS], size_t *ret_n)
 {
+	int64_t now = w->ask->now_us, newest = 0;
 	size_t n;
 	int r = delivery_members(w->s, l->id, DELIVERY_PENDING, l->batch, m, &n);
 	if (r < 0)
 		return r;
-	int64_t newest = 0;
 	for (size_t i = 0; i < n; i++)
 		if (m[i].since_us > newest)
 			newest = m[i].since_us;
-	bool old = n && too_old(w, newest), tired = n && gave_up(w, &m[0]);
-	for (size_t i = 0; r == 0 && i < n && (old || tired); i++)
-		r = old ? end_expired(w, &m[i]) : end_gave_up(w, &m[i]);
-	*ret_n = old || tired ? 0 : n;
-	return r;
+	*ret_n = n;
+	if (n == 0 || (!too_old(w->s, newest, now) && !gave_up(w->s, &m[0], now)))
+		return 0;
+	w->ended += n;
+	*ret_n = 0;
+	return end_old(w->s, m, n, now);
 }
 
-/* All that is pending, in order, up to the limits; what is too old ends. */
+/* A hub that said it would answer, and did not. */
+static int
+end_waiting(struct work *w, const struct lane *l)
+{
+	struct delivery m[STORE_BATCH_MEMBERS];
+	const struct delivery *key = m;
+	const struct slice why = SLICE("the hub did not answer within hub.reply_deadline");
+	size_t n;
+	int r = delivery_members(w->s, l->id, DELIVERY_WAITING, l->batch, m, &n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = delivery_end(w->s, &m[i], DELIVERY_DEAD, 0, why, w->ask->now_us);
+		if (m[i].id == l->batch)
+			key = &m[i];
+	}
+	if (r < 0 || n == 0)
+		return r;
+	w->ended += n;
+	r = attempt_note(w->s, key, SETTLE_DEAD, 0, why, w->ask->now_us);
+	return r == 0 ? ladder_make(w->s, key, why, w->ask->now_us) : r;
+}
+
+/* All messages that are pending, in order, up to the limits and the first
+ * notice; or that notice alone.  What is too old ends. */
 static int
 pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_BATCH_MEMBERS],
     bool late[static STORE_BATCH_MEMBERS], size_t *ret_n)
 {
-	struct { struct delivery d; bool old; } ended[STORE_BATCH_MEMBERS];
+	struct delivery ended[STORE_BATCH_MEMBERS];
 	size_t n = 0, endings = 0, bytes = 0;
 	int r;
 	{
@@ -166,23 +177,22 @@ pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_
 		while (r == 0 && n < STORE_BATCH_MEMBERS && endings < STORE_BATCH_MEMBERS && (r = db_next(w->s, q)) == 0) {
 			struct delivery d;
 			delivery_read(q, &d);
-			bool old = d.attempt == 0 && too_old(w, d.since_us);
-			if (old || gave_up(w, &d)) {
-				ended[endings].d = d;
-				ended[endings++].old = old;
+			if ((d.attempt == 0 && too_old(w->s, d.since_us, w->ask->now_us)) || gave_up(w->s, &d, w->ask->now_us)) {
+				ended[endings++] = d;
 				continue;
 			}
-			bytes += (size_t)db_int(q, 13);
+			if (n && (d.kind == DELIVERY_K_NOTICE || m[0].kind == DELIVERY_K_NOTICE))
+				break;
+			bytes += (size_t)db_int(q, DELIVERY_COLUMNS_END);
 			if (n && bytes > STORE_BATCH_BYTES)
 				break;
-			late[n] = db_int(q, 14) == CW_EV_MESSAGE_CREATED && d.order < l->high;
+			late[n] = db_int(q, DELIVERY_COLUMNS_END + 1) == CW_EV_MESSAGE_CREATED && d.attempt == 0 && d.order < l->high;
 			m[n++] = d;
 		}
 	}
-	for (size_t i = 0; r >= 0 && i < endings; i++)
-		r = ended[i].old ? end_expired(w, &ended[i].d) : end_gave_up(w, &ended[i].d);
 	*ret_n = n;
-	return r < 0 ? r : 0;
+	w->ended += endings;
+	return r < 0 || endings == 0 ? (r < 0 ? r : 0) : end_old(w->s, ended, endings, w->ask->now_us);
 }
 
 static int
@@ -195,6 +205,27 @@ note_late(struct work *w, const struct delivery *m, const bool *late, size_t n)
 	return r;
 }
 
+/* A conversation that was answered so often in so short a time talks with
+ * another machine.  *ret_n 0: nothing is asked for it. */
+static int
+check_budget(struct work *w, const struct lane *l, const struct delivery *m, size_t *ret_n)
+{
+	char why[STORE_TEXT];
+	struct talk t;
+	if (w->s->rules.reply_budget == 0 || *ret_n == 0 || m[0].kind != DELIVERY_K_HUB)
+		return 0;
+	int r = talk_load(w->s, lane_conversation(l->id), &t);
+	if (r < 0 || !talk_exhausted(w->s, &t, w->ask->now_us))
+		return r;
+	snprintf(why, sizeof(why), "the conversation's reply budget is used up: %" PRIu64 " answers in 10 minutes"
+	    " (delivery.reply_budget)", w->s->rules.reply_budget);
+	for (size_t i = 0; r == 0 && i < *ret_n; i++)
+		r = delivery_end(w->s, &m[i], DELIVERY_SUPPRESSED, 0, slice_of(why), w->ask->now_us);
+	w->ended += *ret_n;
+	*ret_n = 0;
+	return r == 0 ? ladder_make(w->s, &m[0], slice_of(why), w->ask->now_us) : r;
+}
+
 static int
 take_hub(struct work *w, struct lane *l)
 {
@@ -203,8 +234,12 @@ take_hub(struct work *w, struct lane *l)
 	size_t n = 0;
 	int64_t key = l->batch;
 	int r = l->batch ? pick_again(w, l, m, &n) : 0;
+	if (r == 0 && l->batch && n == 0)
+		r = end_waiting(w, l);
 	if (r == 0 && n == 0) {
 		r = pick_fresh(w, l, m, late, &n);
+		if (r == 0)
+			r = check_budget(w, l, m, &n);
 		if (r == 0 && n)
 			key = m[n - 1].id;
 	}
@@ -212,32 +247,27 @@ take_hub(struct work *w, struct lane *l)
 		r = note_late(w, m, late, n);
 	if (r < 0)
 		return r;
-	if (n == 0) {
-		l->batch = 0;
-		r = lane_store(w->s, l);
-		return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
-	}
+	if (n == 0)
+		return pass_over(w, l);
 	const struct delivery *last = &m[n - 1];
 	for (size_t i = 0; i < n; i++)
 		if (m[i].id == key)
 			last = &m[i];
 	if (last->order > l->high)
 		l->high = last->order;
+	try(m, n);
 	r = mark(w, l, m, n, key);
-	if (r < 0)
-		return r;
-	w->batches++;
-	return give(w, l, last, m, n);
+	return r < 0 ? r : give(w, l, last, m, n, false);
 }
 
 /* ---- Chatwoot's lanes ---- */
 
-/* The one that was tried before, else the oldest. */
+/* The one that was tried before or waits, else the oldest. */
 static int
 oldest(struct store *s, const struct lane *l, struct delivery *ret)
 {
 	int r = l->batch ? delivery_load(s, l->batch, ret) : DB_END;
-	if (r < 0 || (r == 0 && ret->lane == l->id && ret->state == DELIVERY_PENDING))
+	if (r < 0 || (r == 0 && ret->lane == l->id && (ret->state == DELIVERY_PENDING || ret->state == DELIVERY_WAITING)))
 		return r;
 	DB_QUERY(q);
 	r = db_first(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
@@ -247,27 +277,45 @@ oldest(struct store *s, const struct lane *l, struct delivery *ret)
 	return r;
 }
 
+/* The wait for a post of unknown outcome is over.  *ret_over: so is the delivery. */
+static int
+end_wait(struct work *w, struct lane *l, struct delivery *d, bool *ret_over)
+{
+	enum unknown_outcome what;
+	int r = unknown_end(w->s, d, w->ask->now_us, &what);
+	*ret_over = what == UNKNOWN_OVER;
+	if (r < 0 || what != UNKNOWN_LOOK)
+		return r;
+	r = mark(w, l, d, 1, d->id);
+	return r < 0 ? r : give(w, l, d, d, 1, true);
+}
+
 static int
 take_chatwoot(struct work *w, struct lane *l)
 {
 	struct delivery d;
 	int r;
 	while ((r = oldest(w->s, l, &d)) == 0 && w->ended < ENDED_MAX) {
-		if (!too_old(w, d.since_us) && !gave_up(w, &d)) {
-			r = mark(w, l, &d, 1, d.id);
-			if (r < 0)
+		bool over = true;
+		if (d.state == DELIVERY_WAITING) {
+			r = end_wait(w, l, &d, &over);
+			if (r < 0 || l->claimed)
 				return r;
-			w->batches++;
-			return give(w, l, &d, &d, 1);
+		} else {
+			over = too_old(w->s, d.since_us, w->ask->now_us) || gave_up(w->s, &d, w->ask->now_us);
+			r = over ? end_old(w->s, &d, 1, w->ask->now_us) : 0;
 		}
-		r = too_old(w, d.since_us) ? end_expired(w, &d) : end_gave_up(w, &d);
 		if (r < 0)
 			return r;
+		if (!over) {
+			try(&d, 1);
+			r = mark(w, l, &d, 1, d.id);
+			return r < 0 ? r : give(w, l, &d, &d, 1, false);
+		}
+		w->ended++;
 		l->batch = 0;
 	}
-	if (r >= 0)
-		r = lane_store(w->s, l);
-	return r < 0 ? r : lane_refresh(w->s, l->id, w->ask->now_us);
+	return r < 0 ? r : pass_over(w, l);
 }
 
 /* ---- whose turn it is ---- */

@@ -2,6 +2,7 @@
  * written in.  Every move of a delivery moves its counters too, here and
  * nowhere else. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/base.h"
@@ -35,21 +36,35 @@ int
 lane_add(struct store *s, int64_t id, int64_t tenant, enum delivery_dest dest, int64_t conversation,
     int64_t now_us, int64_t due_us)
 {
-	/* A message moves a debounce on, but never a lane that is due already (a
-	 * busy conversation would never come to its turn), nor a wait that was
-	 * asked for. */
-	return db_run(s, "INSERT INTO lane (id, tenant, dest, conversation, due_us) VALUES (?1, ?2, ?3, ?4, ?5)"
-	    " ON CONFLICT (id) DO UPDATE SET due_us = CASE WHEN due_us IS NULL THEN excluded.due_us"
-	    " WHEN batch <> 0 OR due_us <= ?6 THEN due_us ELSE max(due_us, excluded.due_us) END",
-	    DB_I(id), DB_I(tenant), DB_I(dest), DB_I(conversation), DB_I(due_us), DB_I(now_us));
+	/* A message moves a debounce on, up to the end of the longest burst, but
+	 * never a lane that is due already (a busy conversation would never come
+	 * to its turn), nor a wait that was asked for. */
+	return db_run(s, "INSERT INTO lane (id, tenant, dest, conversation, due_us, first_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+	    " ON CONFLICT (id) DO UPDATE SET"
+	    " first_us = CASE WHEN due_us IS NULL THEN excluded.first_us ELSE first_us END,"
+	    " due_us = CASE WHEN due_us IS NULL THEN excluded.due_us"
+	    " WHEN (batch <> 0 AND claimed = 0) OR due_us <= ?6 THEN due_us"
+	    " ELSE max(due_us, min(excluded.due_us, first_us + ?7)) END",
+	    DB_I(id), DB_I(tenant), DB_I(dest), DB_I(conversation), DB_I(due_us), DB_I(now_us), DB_I(STORE_BURST_US));
 }
 
+/* What waits in it: *ret_waiting, the batch itself; *ret_delay_us, the pause
+ * before the first that is pending (-1: none is). */
 static int
-lane_pending(struct store *s, int64_t id, bool *ret)
+lane_holds(struct store *s, int64_t id, bool *ret_waiting, int64_t *ret_delay_us)
 {
+	*ret_delay_us = -1;
+	{
+		DB_QUERY(q);
+		int r = db_first(s, &q, "SELECT delay_us FROM delivery WHERE lane = ? AND state = 1 ORDER BY order_id, id LIMIT 1", DB_I(id));
+		if (r < 0)
+			return r;
+		if (r == 0)
+			*ret_delay_us = db_int(q, 0);
+	}
 	DB_QUERY(q);
-	int r = db_first(s, &q, "SELECT 1 FROM delivery WHERE lane = ? AND state = 1 LIMIT 1", DB_I(id));
-	*ret = r == 0;
+	int r = db_first(s, &q, "SELECT 1 FROM delivery WHERE lane = ? AND state = 3 LIMIT 1", DB_I(id));
+	*ret_waiting = r == 0;
 	return r < 0 ? r : 0;
 }
 
@@ -67,20 +82,51 @@ int
 lane_refresh(struct store *s, int64_t id, int64_t now_us)
 {
 	struct lane l;
-	bool pending, again = true;
+	bool waiting = false, again = true;
+	int64_t delay_us = -1;
 	int r = lane_load(s, id, &l);
 	if (r == 0)
-		r = lane_pending(s, id, &pending);
-	if (r == 0 && l.batch && !l.claimed)
+		r = lane_holds(s, id, &waiting, &delay_us);
+	if (r == 0 && l.batch && !l.claimed && !waiting)
 		r = batch_pending(s, id, l.batch, &again);
 	if (r != 0)
 		return r < 0 ? r : db_fail(s, "a delivery has no lane");
 	if (!again)
 		l.batch = 0;
-	if (!pending)
+	if (delay_us < 0 && !waiting)
 		l.due_us = -1;
 	else if (l.due_us < 0)
-		l.due_us = now_us;
+		l.due_us = now_us + (delay_us > 0 ? delay_us : 0);
+	return lane_store(s, &l);
+}
+
+int
+lane_free(struct store *s, int64_t id, int64_t now_us)
+{
+	struct lane l;
+	int r = lane_load(s, id, &l);
+	if (r != 0)
+		return r < 0 ? r : db_fail(s, "lane %" PRId64 " is gone", id);
+	/* A pause before the next part counts from here, and what the batch itself
+	 * waited for is over; a debounce of others goes on. */
+	if (l.dest == DEST_CHATWOOT || !l.claimed)
+		l.due_us = -1;
+	l.claimed = false;
+	l.batch = 0;
+	r = lane_store(s, &l);
+	return r < 0 ? r : lane_refresh(s, id, now_us);
+}
+
+int
+lane_wait(struct store *s, int64_t id, int64_t batch, int64_t due_us)
+{
+	struct lane l;
+	int r = lane_load(s, id, &l);
+	if (r != 0)
+		return r < 0 ? r : db_fail(s, "lane %" PRId64 " is gone", id);
+	l.claimed = false;
+	l.batch = batch;
+	l.due_us = due_us;
 	return lane_store(s, &l);
 }
 
@@ -93,7 +139,8 @@ delivery_read(struct sqlite3_stmt *q, struct delivery *ret)
 		.id = db_int(q, 0), .tenant = db_int(q, 1), .lane = db_int(q, 2), .event = db_int(q, 3),
 		.batch = db_int(q, 4), .attempt = db_int(q, 5), .crashes = db_int(q, 6), .order = db_int(q, 7),
 		.since_us = db_int(q, 8), .made_us = db_int(q, 9), .kind = (int)db_int(q, 10),
-		.state = (int)db_int(q, 11), .begun = (int)db_int(q, 12),
+		.state = (int)db_int(q, 11), .begun = (int)db_int(q, 12), .claimed_us = db_int(q, 13),
+		.lookups = db_int(q, 14), .n = db_int(q, 15), .ladder = db_int(q, 16) != 0, .replayed = db_int(q, 17) != 0,
 	};
 }
 
@@ -126,8 +173,9 @@ delivery_end(struct store *s, const struct delivery *d, enum delivery_state to, 
 int
 delivery_move(struct store *s, const struct delivery *d, enum delivery_state to)
 {
-	int r = db_run(s, "UPDATE delivery SET state = ?, batch = ?, attempt = ?, begun = ?, settled_us = NULL WHERE id = ?",
-	    DB_I(to), DB_I(d->batch), DB_I(d->attempt), DB_I(d->begun), DB_I(d->id));
+	int r = db_run(s, "UPDATE delivery SET state = ?, batch = ?, attempt = ?, begun = ?, claimed_us = ?, lookups = ?,"
+	    " settled_us = NULL WHERE id = ?", DB_I(to), DB_I(d->batch), DB_I(d->attempt), DB_I(d->begun),
+	    DB_I(d->claimed_us), DB_I(d->lookups), DB_I(d->id));
 	return r < 0 ? r : count_move(s, d, to);
 }
 
@@ -141,6 +189,12 @@ delivery_members(struct store *s, int64_t lane, enum delivery_state state, int64
 	int r = state == DELIVERY_CLAIMED
 	    ? db_open(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
 	        " WHERE lane = ? AND state = 2 AND batch = ? ORDER BY order_id, id", DB_I(lane), DB_I(batch))
+	    : state == DELIVERY_WAITING
+	    ? db_open(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
+	        " WHERE lane = ? AND state = 3 AND batch = ? ORDER BY order_id, id", DB_I(lane), DB_I(batch))
+	    : state == DELIVERY_HELD
+	    ? db_open(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
+	        " WHERE lane = ? AND state = 4 AND batch = ? ORDER BY order_id, id", DB_I(lane), DB_I(batch))
 	    : db_open(s, &q, "SELECT " DELIVERY_COLUMNS " FROM delivery"
 	        " WHERE lane = ? AND state = 1 AND batch = ? ORDER BY order_id, id", DB_I(lane), DB_I(batch));
 	if (r < 0)

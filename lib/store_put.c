@@ -9,13 +9,6 @@
 #include "lib/store.h"
 #include "lib/store_db.h"
 
-/* What is known of the conversation, and where it stands. */
-struct talk {
-	int64_t id;                     /* 0: nothing stored yet */
-	int64_t seen;
-	struct chatwoot_state state;
-};
-
 static struct slice
 uuid_bytes(const struct uuid *id)
 {
@@ -69,53 +62,10 @@ find_duplicate(struct store *s, struct slice key, bool *ret_found, struct uuid *
 	return r < 0 ? r : 0;
 }
 
-static int
-load_talk(struct store *s, int64_t tenant, const struct store_event *e, struct talk *ret)
-{
-	DB_QUERY(q);
-	memset(ret, 0, sizeof(*ret));
-	if (e->facts->conversation == 0)
-		return 0;
-	int r = db_first(s, &q, "SELECT id, seen, status, owner, owner_id, updated_us, human, stopped, fence, fence_why"
-	    " FROM conversation WHERE tenant = ? AND installation = ? AND account = ? AND display = ?",
-	    DB_I(tenant), DB_T(e->installation), DB_I(e->facts->account), DB_I(e->facts->conversation));
-	if (r != 0)
-		return r < 0 ? r : 0;
-	ret->id = db_int(q, 0);
-	ret->seen = db_int(q, 1);
-	ret->state = (struct chatwoot_state){
-		.known = true,
-		.status = (enum chatwoot_status)db_int(q, 2), .owner = (enum chatwoot_owner)db_int(q, 3),
-		.owner_id = db_int(q, 4), .updated_us = db_int(q, 5),
-		.human = db_int(q, 6) != 0, .stopped = db_int(q, 7) != 0,
-		.fence = (uint32_t)db_int(q, 8), .fence_why = (int)db_int(q, 9),
-	};
-	return 0;
-}
-
 /* ---- storing ---- */
 
 static int
-store_talk(struct store *s, int64_t tenant, const struct store_event *e, struct talk *t)
-{
-	const struct chatwoot_state *c = &t->state;
-	if (t->id)
-		return db_run(s, "UPDATE conversation SET seen = ?, status = ?, owner = ?, owner_id = ?, updated_us = ?,"
-		    " human = ?, stopped = ?, fence = ?, fence_why = ? WHERE id = ?",
-		    DB_I(t->seen), DB_I(c->status), DB_I(c->owner), DB_I(c->owner_id), DB_I(c->updated_us),
-		    DB_I(c->human), DB_I(c->stopped), DB_I(c->fence), DB_I(c->fence_why), DB_I(t->id));
-	int r = db_run(s, "INSERT INTO conversation (tenant, installation, account, display, seen, status, owner, owner_id,"
-	    " updated_us, human, stopped, fence, fence_why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	    DB_I(tenant), DB_T(e->installation), DB_I(e->facts->account), DB_I(e->facts->conversation),
-	    DB_I(t->seen), DB_I(c->status), DB_I(c->owner), DB_I(c->owner_id), DB_I(c->updated_us),
-	    DB_I(c->human), DB_I(c->stopped), DB_I(c->fence), DB_I(c->fence_why));
-	if (r == 0)
-		t->id = db_last_id(s);
-	return r;
-}
-
-static int
-store_body(struct store *s, int64_t tenant, const struct store_event *e, const struct talk *t,
+keep_event(struct store *s, int64_t tenant, const struct store_event *e, const struct talk *t,
     const struct store_put *put, int64_t *ret_id)
 {
 	const struct chatwoot_facts *f = e->facts;
@@ -136,18 +86,18 @@ store_body(struct store *s, int64_t tenant, const struct store_event *e, const s
 }
 
 static int
-store_hub_delivery(struct store *s, int64_t tenant, const struct store_event *e, const struct talk *t,
-    int64_t event, int64_t order)
+store_hub_delivery(struct store *s, enum delivery_kind kind, const struct store_event *e, const struct talk *t,
+    int64_t event, int64_t order, int64_t n, int64_t debounce_us)
 {
-	int64_t lane = lane_id(t->id, DEST_HUB);
-	int r = lane_add(s, lane, tenant, DEST_HUB, t->id, e->received_us, e->received_us + e->debounce_us);
+	int64_t lane = lane_id(t->id, DEST_HUB), since = e->since_us ? e->since_us : e->received_us;
+	int r = lane_add(s, lane, t->tenant, DEST_HUB, t->id, e->received_us, e->received_us + debounce_us);
 	if (r == 0)
 		r = db_run(s, "INSERT INTO delivery (tenant, kind, state, event, lane, order_id, n, since_us, made_us)"
-		    " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)", DB_I(tenant), DB_I(DELIVERY_K_HUB), DB_I(DELIVERY_PENDING),
-		    DB_I(event), DB_I(lane), DB_I(order), DB_I(e->received_us), DB_I(e->received_us));
+		    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", DB_I(t->tenant), DB_I(kind), DB_I(DELIVERY_PENDING),
+		    DB_I(event), DB_I(lane), DB_I(order), DB_I(n), DB_I(since), DB_I(e->received_us));
 	if (r == 0)
-		r = books_move(s, tenant, DELIVERY_K_HUB, BOOK_MADE, 1);
-	return r < 0 ? r : books_move(s, tenant, DELIVERY_K_HUB, DELIVERY_PENDING, 1);
+		r = books_move(s, t->tenant, kind, BOOK_MADE, 1);
+	return r < 0 ? r : books_move(s, t->tenant, kind, DELIVERY_PENDING, 1);
 }
 
 /* A message stands where its id says.  What is said of an old message later (a
@@ -163,32 +113,83 @@ place(const struct chatwoot_facts *f, struct talk *t)
 	return order;
 }
 
+struct keeping {
+	const struct store_event *e;
+	const struct chatwoot_verdict *v;
+	struct slice key;
+	int64_t debounce_us;
+	struct talk talk;
+};
+
+/* Hub delivery and notice; both want a conversation that has a row. */
 static int
-keep(struct store *s, int64_t tenant, const struct store_event *e, struct slice key, struct talk *t,
-    bool state_changed, struct store_put *put)
+keep_deliveries(struct store *s, struct keeping *k, int64_t event, int64_t order)
 {
-	bool forwards = chatwoot_forwards(put->decision);
-	bool stores = forwards || chatwoot_notes(put->decision);
-	int64_t id = 0, order = forwards ? place(e->facts, t) : 0;
 	int r = 0;
-	if (e->facts->conversation && (state_changed || forwards))
-		r = store_talk(s, tenant, e, t);
+	if (chatwoot_forwards(k->v->decision))
+		r = store_hub_delivery(s, DELIVERY_K_HUB, k->e, &k->talk, event, order, 0, k->debounce_us);
+	if (r == 0 && k->v->notice != CW_N_NONE)
+		r = store_hub_delivery(s, DELIVERY_K_NOTICE, k->e, &k->talk, event, k->talk.seen, k->v->notice, 0);
+	return r;
+}
+
+static int
+keep(struct store *s, struct keeping *k, struct store_put *put)
+{
+	const struct chatwoot_facts *f = k->e->facts;
+	bool forwards = chatwoot_forwards(put->decision);
+	bool stores = forwards || chatwoot_notes(put->decision), due = forwards || k->v->notice != CW_N_NONE;
+	int64_t id = 0, order = forwards ? place(f, &k->talk) : 0;
+	int r = 0;
+	if (f->message > k->talk.latest)
+		k->talk.latest = f->message;
+	k->talk.heard_us = k->e->received_us;
+	/* A contact's notice stands in the lane of no conversation: number 0. */
+	if ((f->conversation && (k->v->state_changed || forwards)) || (k->v->notice != CW_N_NONE && !k->talk.id))
+		r = talk_store(s, k->e->installation, &k->talk);
 	if (r < 0 || !stores)
 		return r;
-	if (forwards && !t->id)
+	if (forwards && !k->talk.id)
 		return db_fail(s, "an event without a conversation cannot be forwarded");
-	r = store_body(s, tenant, e, t, put, &id);
-	if (r == 0 && key.len)
+	r = keep_event(s, k->talk.tenant, k->e, &k->talk, put, &id);
+	if (r == 0 && k->key.len)
 		r = db_run(s, "INSERT INTO dedup (key, uuid, made_us) VALUES (?, ?, ?)",
-		    DB_T(key), DB_B(uuid_bytes(&e->id)), DB_I(e->received_us));
-	if (r == 0 && forwards)
-		r = store_hub_delivery(s, tenant, e, t, id, order);
+		    DB_T(k->key), DB_B(uuid_bytes(&k->e->id)), DB_I(k->e->received_us));
+	if (r == 0)
+		r = keep_deliveries(s, k, id, order);
 	if (r == 0) {
-		put->event = e->id;
+		put->event = k->e->id;
 		put->stored = true;
-		put->due = forwards;
+		put->due |= due;
 	}
 	return r;
+}
+
+/* Decided, and kept if it is to be. */
+static int
+judge(struct store *s, struct keeping *k, bool duplicate, struct store_put *ret)
+{
+	struct chatwoot_verdict v;
+	chatwoot_decide(k->e->facts, &k->talk.state, k->e->policy, duplicate, &v);
+	k->v = &v;
+	ret->decision = v.decision;
+	ret->stored = duplicate;
+	snprintf(ret->reason, sizeof(ret->reason), "%s", v.reason ? v.reason : "");
+	if (v.state_changed)
+		k->talk.state = v.state;
+	bool stores = chatwoot_forwards(v.decision) || chatwoot_notes(v.decision);
+	if (k->e->dry_run)
+		return 0;
+	if (k->e->closed && (stores || v.state_changed)) {
+		books_aside(s, k->talk.tenant, EVENT_REFUSED);
+		return STORE_E_REFUSED;
+	}
+	if (!stores)
+		books_aside(s, k->talk.tenant, duplicate ? EVENT_DUPLICATE : EVENT_IGNORED);
+	if (!stores && !v.state_changed)
+		return 0;
+	int r = db_enter(s);
+	return r < 0 ? r : db_leave(s, keep(s, k, ret));
 }
 
 int
@@ -196,40 +197,24 @@ store_put(struct store *s, const struct store_event *e, struct store_put *ret)
 {
 	char text[KEY_TEXT];
 	int64_t tenant;
-	struct talk talk;
+	struct keeping k = { .e = e };
 	bool duplicate;
 	memset(ret, 0, sizeof(*ret));
-	int r = tenant_id(s, e->tenant, &tenant);
+	int r = tenant_look(s, e->tenant, &tenant, &k.debounce_us);
 	if (r != 0)
 		return r < 0 ? r : STORE_E_MOVED;
+	if (k.debounce_us < 0)
+		k.debounce_us = s->rules.debounce_us;
+	if (!e->dry_run && !e->facts->recovered)
+		heard_note(s, tenant, e->installation, e->received_us);
 	r = find_same(s, tenant, e, ret);
 	if (r <= 0)
 		return r;
-	struct slice key = key_text(tenant, e, text);
-	r = find_duplicate(s, key, &duplicate, &ret->event);
-	if (r == 0)
-		r = load_talk(s, tenant, e, &talk);
-	if (r < 0)
+	if (e->facts->echo_n && !e->dry_run && (r = echo_seen(s, tenant, e, &ret->due)) < 0)
 		return r;
-
-	struct chatwoot_verdict v;
-	chatwoot_decide(e->facts, &talk.state, e->policy, duplicate, &v);
-	ret->decision = v.decision;
-	ret->stored = duplicate;
-	snprintf(ret->reason, sizeof(ret->reason), "%s", v.reason ? v.reason : "");
-	if (v.state_changed)
-		talk.state = v.state;
-	bool stores = chatwoot_forwards(v.decision) || chatwoot_notes(v.decision);
-	if (!stores && !v.state_changed) {
-		books_aside(s, tenant, duplicate ? EVENT_DUPLICATE : EVENT_IGNORED);
-		return 0;
-	}
-	if (e->closed) {
-		books_aside(s, tenant, EVENT_REFUSED);
-		return STORE_E_REFUSED;
-	}
-	if (!stores)
-		books_aside(s, tenant, duplicate ? EVENT_DUPLICATE : EVENT_IGNORED);
-	r = db_enter(s);
-	return r < 0 ? r : db_leave(s, keep(s, tenant, e, key, &talk, v.state_changed, ret));
+	k.key = key_text(tenant, e, text);
+	r = find_duplicate(s, k.key, &duplicate, &ret->event);
+	if (r == 0)
+		r = talk_find(s, tenant, e->installation, e->facts->account, e->facts->conversation, &k.talk);
+	return r < 0 ? r : judge(s, &k, duplicate, ret);
 }

@@ -69,6 +69,55 @@ const char *const store_schema[] = {
 	"CREATE TABLE book ("
 	" tenant INTEGER NOT NULL, book INTEGER NOT NULL, state INTEGER NOT NULL, count INTEGER NOT NULL,"
 	" PRIMARY KEY (tenant, book, state)) WITHOUT ROWID;",
+
+	/* 1 -> 2 */
+	"ALTER TABLE tenant ADD COLUMN debounce_us INTEGER;"   /* NULL: the settings' */
+
+	/* latest: highest message id seen in any event; answers: since answers_us, for
+	 * the reply budget; gave_up: the ladder was walked since the hub's last answer */
+	"ALTER TABLE conversation ADD COLUMN handed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN no_reply INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN latest INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN answers_us INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN gave_up INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE conversation ADD COLUMN heard_us INTEGER NOT NULL DEFAULT 0;"
+
+	/* first_us: since when something waits in it (a burst does not wait for ever) */
+	"ALTER TABLE lane ADD COLUMN first_us INTEGER NOT NULL DEFAULT 0;"
+
+	/* delay_us: pause before it, counted from the end of the one before;
+	 * lookups: how often it was looked for at its destination; ladder: made
+	 * because the hub gave no answer */
+	"ALTER TABLE delivery ADD COLUMN delay_us INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN claimed_us INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN lookups INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN ladder INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX delivery_waiting ON delivery (lane, order_id) WHERE state = 3;"
+	"CREATE INDEX delivery_held ON delivery (lane, order_id) WHERE state = 4;"
+	/* oldest first: what is too old, and how old the oldest is */
+	"CREATE INDEX delivery_age ON delivery (since_us) WHERE state = 1;"
+
+	/* of a batch: under its key */
+	"CREATE TABLE attempt ("
+	" delivery INTEGER NOT NULL, settled_us INTEGER NOT NULL, claimed_us INTEGER NOT NULL,"
+	" verdict INTEGER NOT NULL, status INTEGER NOT NULL, reason TEXT,"
+	" PRIMARY KEY (delivery, settled_us)) WITHOUT ROWID;"
+
+	/* answers that came by themselves; parts NULL: they are deliveries by now */
+	"CREATE TABLE answer ("
+	" event INTEGER PRIMARY KEY REFERENCES event, hash BLOB NOT NULL, made_us INTEGER NOT NULL, parts BLOB);"
+
+	"CREATE TABLE token ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, tenant INTEGER NOT NULL REFERENCES tenant,"
+	" name TEXT NOT NULL, scopes INTEGER NOT NULL, made_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
+	" used_us INTEGER NOT NULL DEFAULT 0, UNIQUE (tenant, name));"
+
+	/* when an installation of a tenant was heard of last */
+	"CREATE TABLE heard ("
+	" tenant INTEGER NOT NULL, installation TEXT NOT NULL, last_us INTEGER NOT NULL,"
+	" PRIMARY KEY (tenant, installation)) WITHOUT ROWID;",
 };
 
 const int store_schema_version = (int)ARRAY_LEN(store_schema);

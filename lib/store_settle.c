@@ -1,5 +1,4 @@
-/* What became of a batch, and what is done with the claims of a courier that
- * came back or went away. */
+/* What became of a batch: before a post, after it, and while nobody knows. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -7,131 +6,231 @@
 #include "lib/base.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
+#include "lib/tenant.h"
 
-/* begun: a post had not begun, had begun, had begun when the connection broke */
-enum { BEGUN_NO, BEGUN_YES, BEGUN_LOST };
+const char STORE_WINDOW_CLOSED[] = "the channel's reply window is closed (can_reply is false): a note has it instead";
 
-static enum delivery_dest
-dest_of(const struct delivery *d)
+int
+attempt_note(struct store *s, const struct delivery *key, enum settle_verdict verdict, int64_t status,
+    struct slice reason, int64_t now_us)
 {
-	return d->kind == DELIVERY_K_HUB || d->kind == DELIVERY_K_KNOWLEDGE ? DEST_HUB : DEST_CHATWOOT;
-}
-
-/* The lane takes its next batch. */
-static int
-lane_free(struct store *s, int64_t id, int64_t now_us)
-{
-	struct lane l;
-	int r = lane_load(s, id, &l);
-	if (r != 0)
-		return r < 0 ? r : db_fail(s, "lane %" PRId64 " is gone", id);
-	l.claimed = false;
-	l.batch = 0;
-	r = lane_store(s, &l);
-	return r < 0 ? r : lane_refresh(s, id, now_us);
-}
-
-/* The lane waits until due_us; with the same batch when `batch` is not 0. */
-static int
-lane_wait(struct store *s, int64_t id, int64_t batch, int64_t due_us)
-{
-	struct lane l;
-	int r = lane_load(s, id, &l);
-	if (r != 0)
-		return r < 0 ? r : db_fail(s, "lane %" PRId64 " is gone", id);
-	l.claimed = false;
-	l.batch = batch;
-	l.due_us = due_us;
-	return lane_store(s, &l);
+	/* Two in one tick of the clock stand one behind the other. */
+	return db_run(s, "INSERT INTO attempt (delivery, settled_us, claimed_us, verdict, status, reason)"
+	    " SELECT ?1, max(?2, coalesce(max(settled_us) + 1, 0)), ?3, ?4, ?5, ?6 FROM attempt WHERE delivery = ?1",
+	    DB_I(key->id), DB_I(now_us), DB_I(key->claimed_us), DB_I(verdict), DB_I(status),
+	    reason.len ? DB_T(reason) : DB_NULL);
 }
 
 /* ---- before a post ---- */
 
+/* What Chatwoot shows is taken in first: an event about it may have been lost. */
 static int
-ask_fence(struct store *s, const struct delivery *d, const char **ret_why)
+take_in_shown(struct store *s, struct talk *t, const struct chatwoot_facts *shown, enum chatwoot_mode mode)
 {
-	DB_QUERY(q);
-	int r = db_first(s, &q, "SELECT e.fence, e.mode, c.status, c.owner, c.owner_id, c.updated_us, c.human, c.stopped,"
-	    " c.fence, c.fence_why, e.facts FROM event e JOIN conversation c ON c.id = e.conversation WHERE e.id = ?", DB_I(d->event));
-	if (r != 0)
-		return r < 0 ? r : db_fail(s, "delivery %" PRId64 " has no conversation", d->id);
-	struct chatwoot_state state = {
-		.known = true,
-		.status = (enum chatwoot_status)db_int(q, 2), .owner = (enum chatwoot_owner)db_int(q, 3),
-		.owner_id = db_int(q, 4), .updated_us = db_int(q, 5),
-		.human = db_int(q, 6) != 0, .stopped = db_int(q, 7) != 0,
-		.fence = (uint32_t)db_int(q, 8), .fence_why = (int)db_int(q, 9),
-	};
-	struct chatwoot_facts facts;
-	struct chatwoot_policy policy;
-	/* Facts that another version packed: the mode has a column of its own. */
-	if (chatwoot_unpack(db_text(q, 10), &facts, &policy) < 0)
-		policy = (struct chatwoot_policy){ .mode = (enum chatwoot_mode)db_int(q, 1), .answer_open = true };
-	*ret_why = chatwoot_fence(&state, (uint32_t)db_int(q, 0), &policy);
-	return 0;
+	struct chatwoot_state before = t->state;
+	chatwoot_observe(shown, mode, &t->state);
+	if (chatwoot_state_equal(&before, &t->state))
+		return 0;
+	return talk_store(s, (struct slice){ NULL, 0 }, t);
+}
+
+/* Notes are for the agents, and welcome whoever has the conversation. */
+static const char *
+held_back(const struct delivery *d, const struct talk *t, uint32_t fence, const struct chatwoot_policy *p)
+{
+	if (d->kind != DELIVERY_K_REPLY && d->kind != DELIVERY_K_HANDOFF)
+		return NULL;
+	const char *why = chatwoot_fence(&t->state, fence, p);
+	if (!why && d->kind == DELIVERY_K_REPLY && t->state.no_reply)
+		why = STORE_WINDOW_CLOSED;
+	return why;
 }
 
 static int
-begin(struct store *s, const struct delivery *d, int64_t now_us, const char **reterr_why)
+begin(struct store *s, const struct delivery *d, const struct store_begin *ask, const char **reterr_why)
 {
-	const char *why = NULL;
-	int r = ask_fence(s, d, &why);
+	struct talk t;
+	struct chatwoot_policy policy;
+	uint32_t fence;
+	int r = talk_load(s, lane_conversation(d->lane), &t);
+	if (r == 0)
+		r = talk_policy(s, d->event, &policy, &fence);
+	if (r == 0 && ask->shown)
+		r = take_in_shown(s, &t, ask->shown, policy.mode);
 	if (r < 0)
 		return r;
-	if (!why)
-		return db_run(s, "UPDATE delivery SET begun = 1 WHERE id = ?", DB_I(d->id));
-	r = delivery_end(s, d, DELIVERY_SUPPRESSED, 0, slice_of(why), now_us);
+	const char *why = held_back(d, &t, fence, &policy);
+	if (!why) {
+		/* Our own event of it is no takeover by somebody. */
+		if (d->kind == DELIVERY_K_HANDOFF && !t.state.handed) {
+			t.state.handed = true;
+			r = talk_store(s, (struct slice){ NULL, 0 }, &t);
+		}
+		return r < 0 ? r : db_run(s, "UPDATE delivery SET begun = 1 WHERE id = ?", DB_I(d->id));
+	}
+	r = delivery_end(s, d, DELIVERY_SUPPRESSED, 0, slice_of(why), ask->now_us);
 	if (r == 0)
-		r = lane_free(s, d->lane, now_us);
+		r = attempt_note(s, d, SETTLE_SUPPRESSED, 0, slice_of(why), ask->now_us);
+	if (r == 0 && why == STORE_WINDOW_CLOSED)
+		r = note_in_place(s, d, ask->now_us);
+	if (r == 0)
+		r = lane_free(s, d->lane, ask->now_us);
 	*reterr_why = why;
 	return r < 0 ? r : STORE_E_SUPPRESSED;
 }
 
 int
-store_begin(struct store *s, int64_t delivery, int64_t now_us, const char **reterr_why)
+store_begin(struct store *s, const struct store_begin *ask, const char **reterr_why)
 {
 	struct delivery d;
-	int r = delivery_load(s, delivery, &d);
+	int r = delivery_load(s, ask->delivery, &d);
 	if (r < 0)
 		return r;
-	if (r == DB_END || d.state != DELIVERY_CLAIMED || dest_of(&d) != DEST_CHATWOOT)
+	if (r == DB_END || d.state != DELIVERY_CLAIMED || delivery_dest_of((enum delivery_kind)d.kind) != DEST_CHATWOOT)
 		return STORE_E_GONE;
 	r = db_enter(s);
-	return r < 0 ? r : db_leave(s, begin(s, &d, now_us, reterr_why));
+	return r < 0 ? r : db_leave(s, begin(s, &d, ask, reterr_why));
+}
+
+/* ---- posted, or not? ---- */
+
+static int
+may_look(struct store *s, const struct delivery *d, bool *ret)
+{
+	DB_QUERY(q);
+	DB_QUERY(e);
+	struct slice record;
+	*ret = false;
+	int r = tenant_record(s, d->tenant, &q, &record);
+	if (r == 0)
+		r = db_first(s, &e, "SELECT installation FROM event WHERE id = ?", DB_I(d->event));
+	if (r == 0)
+		*ret = d->lookups < STORE_LOOKUPS && tenant_user_token_set(record, db_text(e, 0));
+	return r < 0 ? r : 0;
+}
+
+int
+unknown_wait(struct store *s, struct delivery *d, int64_t status, struct slice reason, int64_t now_us)
+{
+	bool look;
+	int r;
+	if (d->begun == BEGUN_SEEN) {
+		r = delivery_end(s, d, DELIVERY_DONE, status, SLICE("its echo came back"), now_us);
+		return r < 0 ? r : lane_free(s, d->lane, now_us);
+	}
+	r = may_look(s, d, &look);
+	if (r == 0)
+		r = delivery_move(s, d, DELIVERY_WAITING);
+	if (r == 0)
+		r = db_run(s, "UPDATE delivery SET status = ?, reason = ? WHERE id = ?", DB_I(status), DB_T(reason), DB_I(d->id));
+	return r < 0 ? r : lane_wait(s, d->lane, d->id, now_us + (look ? s->rules.lookup_us : s->rules.echo_us));
+}
+
+/* Was it a handoff that the conversation has gone through by now? */
+static int
+handed_by_now(struct store *s, const struct delivery *d, bool *ret)
+{
+	struct talk t;
+	*ret = false;
+	if (d->kind != DELIVERY_K_HANDOFF)
+		return 0;
+	int r = talk_load(s, lane_conversation(d->lane), &t);
+	if (r == 0)
+		*ret = t.state.status != CW_ST_PENDING && t.state.status != CW_ST_UNKNOWN;
+	return r;
+}
+
+int
+unknown_end(struct store *s, struct delivery *d, int64_t now_us, enum unknown_outcome *ret)
+{
+	bool look, handed;
+	struct tenant_manners manners = { .repeat_unknown = false };
+	int r = may_look(s, d, &look);
+	if (r == 0)
+		r = handed_by_now(s, d, &handed);
+	if (r < 0)
+		return r;
+	if (handed) {
+		*ret = UNKNOWN_OVER;
+		return delivery_end(s, d, DELIVERY_DONE, 0, SLICE("the conversation is open by now"), now_us);
+	}
+	if (look) {
+		*ret = UNKNOWN_LOOK;
+		d->lookups++;
+		return 0;
+	}
+	{
+		DB_QUERY(q);
+		struct slice record;
+		r = tenant_record(s, d->tenant, &q, &record);
+		if (r == 0)
+			tenant_manners_read(record, &manners);
+	}
+	if (r < 0)
+		return r;
+	*ret = manners.repeat_unknown ? UNKNOWN_AGAIN : UNKNOWN_OVER;
+	d->begun = BEGUN_NO;
+	return manners.repeat_unknown ? 0 : delivery_end(s, d, DELIVERY_UNKNOWN, 0,
+	    SLICE("nobody knows whether it was posted: no echo of it came back (on_unknown: hold)"), now_us);
+}
+
+/* The delivery that this message is the echo of, in the place it was meant for. */
+static int
+echo_of(struct store *s, int64_t tenant, const struct store_event *e, struct delivery *ret)
+{
+	DB_QUERY(q);
+	int r = db_first(s, &q, "SELECT id FROM event WHERE uuid = ? AND tenant = ? AND installation = ? AND account = ? AND display = ?",
+	    DB_B(slice_from(e->facts->echo.byte, sizeof(e->facts->echo.byte))), DB_I(tenant), DB_T(e->installation),
+	    DB_I(e->facts->account), DB_I(e->facts->conversation));
+	if (r != 0)
+		return r;
+	DB_QUERY(d);
+	r = db_first(s, &d, "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE event = ? AND n = ? AND kind IN (2, 3)",
+	    DB_I(db_int(q, 0)), DB_I(e->facts->echo_n));
+	if (r == 0)
+		delivery_read(d, ret);
+	return r;
+}
+
+static int
+echo_settles(struct store *s, const struct delivery *d, int64_t now_us)
+{
+	int r;
+	if (d->state == DELIVERY_CLAIMED)
+		return db_run(s, "UPDATE delivery SET begun = 3 WHERE id = ?", DB_I(d->id));
+	r = delivery_end(s, d, DELIVERY_DONE, 0, SLICE("its echo came back"), now_us);
+	if (r == 0)
+		r = attempt_note(s, d, SETTLE_DONE, 0, SLICE("its echo came back"), now_us);
+	if (r == 0 && d->state == DELIVERY_WAITING)
+		r = lane_free(s, d->lane, now_us);
+	else if (r == 0 && d->state == DELIVERY_PENDING)
+		r = lane_refresh(s, d->lane, now_us);
+	return r;
+}
+
+int
+echo_seen(struct store *s, int64_t tenant, const struct store_event *e, bool *ret_due)
+{
+	struct delivery d;
+	int r = echo_of(s, tenant, e, &d);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	bool open = (d.state == DELIVERY_CLAIMED && (d.begun == BEGUN_YES || d.begun == BEGUN_LOST))
+	    || d.state == DELIVERY_WAITING || d.state == DELIVERY_UNKNOWN || (d.state == DELIVERY_PENDING && d.attempt > 0);
+	if (!open)
+		return 0;
+	r = db_enter(s);
+	if (r < 0)
+		return r;
+	r = db_leave(s, echo_settles(s, &d, e->received_us));
+	*ret_due |= r == 0 && d.state == DELIVERY_WAITING;
+	return r;
 }
 
 /* ---- after it ---- */
 
 static int
-make_next(struct store *s, const struct delivery *key, const struct store_settle *how)
-{
-	int r = 0;
-	int64_t conversation = key->lane / 2, lane = lane_id(conversation, DEST_CHATWOOT), since;
-	{
-		DB_QUERY(q);
-		r = db_first(s, &q, "SELECT received_us FROM event WHERE id = ?", DB_I(key->event));
-		if (r != 0)
-			return r < 0 ? r : db_fail(s, "delivery %" PRId64 " has no event", key->id);
-		since = db_int(q, 0);
-	}
-	if (since < key->since_us)
-		since = key->since_us;          /* the operator has called it young again */
-	r = lane_add(s, lane, key->tenant, DEST_CHATWOOT, conversation, how->now_us, how->now_us);
-	for (size_t i = 0; r == 0 && i < how->nexts; i++) {
-		const struct store_next *n = &how->next[i];
-		r = db_run(s, "INSERT INTO delivery (tenant, kind, state, event, lane, order_id, n, since_us, made_us, payload)"
-		    " VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?)", DB_I(key->tenant), DB_I(n->kind), DB_I(DELIVERY_PENDING),
-		    DB_I(key->event), DB_I(lane), DB_I(n->n), DB_I(since), DB_I(how->now_us), DB_B(n->payload));
-		if (r == 0)
-			r = books_move(s, key->tenant, (int)n->kind, BOOK_MADE, 1);
-		if (r == 0)
-			r = books_move(s, key->tenant, (int)n->kind, DELIVERY_PENDING, 1);
-	}
-	return r;
-}
-
-static int
-settle_final(struct store *s, struct delivery *m, size_t n, enum delivery_state to, const struct store_settle *how)
+settle_final(struct store *s, const struct delivery *m, size_t n, enum delivery_state to, const struct store_settle *how)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -158,8 +257,60 @@ settle_again(struct store *s, struct delivery *m, size_t n, int64_t batch, const
 	}
 	if (r < 0 || how->verdict != SETTLE_STOP)
 		return r < 0 ? r : lane_wait(s, m[0].lane, batch, how->now_us + delay);
-	r = stop_set(s, m[0].tenant, dest_of(&m[0]), how->delay_us < 0 ? 0 : how->now_us + delay, how->reason);
+	r = stop_set(s, m[0].tenant, delivery_dest_of((enum delivery_kind)m[0].kind),
+	    how->delay_us < 0 ? 0 : how->now_us + delay, how->reason);
 	return r < 0 ? r : lane_wait(s, m[0].lane, batch, how->now_us);
+}
+
+/* The hub has it, and answers by itself until the delay is over. */
+static int
+settle_wait(struct store *s, struct delivery *m, size_t n, int64_t batch, const struct store_settle *how)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = delivery_move(s, &m[i], DELIVERY_WAITING);
+	return r < 0 ? r : lane_wait(s, m[0].lane, batch, how->now_us + (how->delay_us > 0 ? how->delay_us : 0));
+}
+
+static int
+settle_done(struct store *s, struct delivery *m, size_t n, const struct delivery *key, const struct store_settle *how)
+{
+	struct talk t;
+	if (key->kind == DELIVERY_K_HUB)
+		return question_answered(s, m, n, key, how->next, how->nexts, how->status, how->now_us);
+	int r = settle_final(s, m, n, DELIVERY_DONE, how);
+	if (r < 0 || key->kind != DELIVERY_K_HANDOFF)
+		return r;
+	r = talk_load(s, lane_conversation(key->lane), &t);
+	if (r < 0)
+		return r;
+	chatwoot_hand_over(&t.state);
+	return talk_store(s, (struct slice){ NULL, 0 }, &t);
+}
+
+static int
+settle_by_verdict(struct store *s, struct delivery *m, size_t n, const struct delivery *key, const struct store_settle *how)
+{
+	int r;
+	switch (how->verdict) {
+	case SETTLE_DONE:
+		return settle_done(s, m, n, key, how);
+	case SETTLE_DEAD:
+		r = settle_final(s, m, n, DELIVERY_DEAD, how);
+		return r < 0 ? r : ladder_make(s, key, how->reason, how->now_us);
+	case SETTLE_UNKNOWN:
+		return unknown_wait(s, &m[0], how->status, how->reason, how->now_us);
+	case SETTLE_SUPPRESSED:
+		return settle_final(s, m, n, DELIVERY_SUPPRESSED, how);
+	case SETTLE_RETRY:
+	case SETTLE_STOP:
+	case SETTLE_RELEASE:
+	case SETTLE_ABSENT:
+		return settle_again(s, m, n, key->batch, how);
+	case SETTLE_WAIT:
+		return settle_wait(s, m, n, key->batch, how);
+	}
+	return db_fail(s, "there is no verdict %d", (int)how->verdict);
 }
 
 static int
@@ -176,22 +327,20 @@ settle(struct store *s, const struct delivery *d, const struct store_settle *how
 		if (m[i].id == d->batch)
 			key = &m[i];
 	struct delivery named = *key;
-	switch (how->verdict) {
-	case SETTLE_DONE:
-		r = settle_final(s, m, n, DELIVERY_DONE, how);
-		return r < 0 || how->nexts == 0 ? r : make_next(s, &named, how);
-	case SETTLE_DEAD:
-		return settle_final(s, m, n, DELIVERY_DEAD, how);
-	case SETTLE_UNKNOWN:
-		return settle_final(s, m, n, DELIVERY_UNKNOWN, how);
-	case SETTLE_SUPPRESSED:
-		return settle_final(s, m, n, DELIVERY_SUPPRESSED, how);
-	case SETTLE_RETRY:
-	case SETTLE_STOP:
-	case SETTLE_RELEASE:
-		return settle_again(s, m, n, d->batch, how);
+	if (how->verdict != SETTLE_RELEASE)
+		r = attempt_note(s, &named, how->verdict, how->status, how->reason, how->now_us);
+	if (r < 0)
+		return r;
+	/* An answer that came by itself while the question was on its way. */
+	if (named.kind == DELIVERY_K_HUB && how->verdict != SETTLE_DONE) {
+		bool settled;
+		r = pocket_settle(s, m, n, &named, how->now_us, &settled);
+		if (r < 0 || settled)
+			return r;
 	}
-	return db_fail(s, "there is no verdict %d", (int)how->verdict);
+	r = settle_by_verdict(s, m, n, &named, how);
+	return r == 0 && named.kind == DELIVERY_K_HUB && how->verdict == SETTLE_DONE
+	    ? pocket_add(s, &named, how->now_us) : r;
 }
 
 int
@@ -212,169 +361,4 @@ store_settle(struct store *s, const struct store_settle *how, bool *ret_due)
 	r = db_leave(s, settle(s, &d, how));
 	*ret_due = r == 0;
 	return r;
-}
-
-/* ---- a courier that went away, or came back ---- */
-
-/* Ends the claim of one lane.  A post that had begun may have been made. */
-static int
-release_lane(struct store *s, int64_t id, int64_t now_us, int64_t due_us)
-{
-	struct delivery m[STORE_BATCH_MEMBERS];
-	struct lane l;
-	size_t n = 0;
-	bool waits = false;
-	int r = lane_load(s, id, &l);
-	if (r == 0)
-		r = delivery_members(s, id, DELIVERY_CLAIMED, l.batch, m, &n);
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (m[i].begun == BEGUN_NO) {
-			waits = true;
-			r = delivery_move(s, &m[i], DELIVERY_PENDING);
-			continue;
-		}
-		r = delivery_end(s, &m[i], DELIVERY_UNKNOWN, 0,
-		    SLICE("the courier was lost after the post had begun"), now_us);
-		if (r == 0)
-			r = db_run(s, "UPDATE delivery SET begun = 2 WHERE id = ?", DB_I(m[i].id));
-	}
-	if (r != 0)
-		return r < 0 ? r : db_fail(s, "lane %" PRId64 " is gone", id);
-	return waits ? lane_wait(s, id, l.batch, due_us) : lane_free(s, id, now_us);
-}
-
-#define RELEASED_AT_ONCE 256
-
-static int
-claimed_lanes(struct store *s, int64_t after, int64_t ret[static RELEASED_AT_ONCE], size_t *ret_n)
-{
-	DB_QUERY(q);
-	size_t n = 0;
-	int r = db_open(s, &q, "SELECT id FROM lane WHERE claimed = 1 AND id > ? ORDER BY id", DB_I(after));
-	while (r == 0 && n < RELEASED_AT_ONCE && (r = db_next(s, q)) == 0)
-		ret[n++] = db_int(q, 0);
-	*ret_n = n;
-	return r < 0 ? r : 0;
-}
-
-/* Every claim but those of the batches named. */
-static int
-release_but(struct store *s, const int64_t *kept, size_t n, int64_t now_us, int64_t not_before_us, size_t *ret_released)
-{
-	int64_t lane[RELEASED_AT_ONCE], after = 0, due = now_us > not_before_us ? now_us : not_before_us;
-	size_t found;
-	int r;
-	while ((r = claimed_lanes(s, after, lane, &found)) == 0 && found > 0) {
-		for (size_t i = 0; r == 0 && i < found; i++) {
-			struct lane l;
-			bool keep = false;
-			r = lane_load(s, lane[i], &l);
-			for (size_t k = 0; r == 0 && k < n; k++)
-				keep |= kept[k] == l.batch;
-			if (r == 0 && !keep) {
-				r = release_lane(s, lane[i], now_us, due);
-				++*ret_released;
-			}
-		}
-		if (r < 0)
-			return r;
-		after = lane[found - 1];
-	}
-	return r;
-}
-
-int
-store_release(struct store *s, int64_t now_us, int64_t not_before_us, size_t *ret_released)
-{
-	int64_t lane[RELEASED_AT_ONCE];
-	size_t n;
-	*ret_released = 0;
-	int r = claimed_lanes(s, 0, lane, &n);
-	if (r < 0 || n == 0)
-		return r;
-	r = db_enter(s);
-	return r < 0 ? r : db_leave(s, release_but(s, NULL, 0, now_us, not_before_us, ret_released));
-}
-
-/* The courier died while it was building or judging this one. */
-static int
-charge(struct store *s, int64_t id, int64_t now_us)
-{
-	struct delivery d, m[STORE_BATCH_MEMBERS];
-	size_t n;
-	int r = delivery_load(s, id, &d);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if (d.state > DELIVERY_CLAIMED || d.batch == 0 || d.begun != BEGUN_NO)
-		return 0;
-	r = delivery_members(s, d.lane, (enum delivery_state)d.state, d.batch, m, &n);
-	bool dead = d.crashes + 1 >= STORE_CRASHES_MAX;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = db_run(s, "UPDATE delivery SET crashes = crashes + 1 WHERE id = ?", DB_I(m[i].id));
-		if (r == 0 && dead)
-			r = delivery_end(s, &m[i], DELIVERY_DEAD, 0, SLICE("crashed the courier 3 times"), now_us);
-	}
-	return r < 0 || !dead ? r : lane_free(s, d.lane, now_us);
-}
-
-/* Gives a batch back to the courier that still holds it.  0: it has it,
- * STORE_E_GONE. */
-static int
-grant(struct store *s, int64_t key)
-{
-	struct delivery d, m[STORE_BATCH_MEMBERS];
-	struct lane l;
-	size_t n;
-	int r = delivery_load(s, key, &d);
-	if (r == 0)
-		r = lane_load(s, d.lane, &l);
-	if (r != 0)
-		return r < 0 ? r : STORE_E_GONE;
-	if (d.state == DELIVERY_CLAIMED)
-		return d.batch == key ? 0 : STORE_E_GONE;
-	bool lost = d.state == DELIVERY_UNKNOWN && d.begun == BEGUN_LOST;
-	if (l.claimed || d.batch != key || (d.state != DELIVERY_PENDING && !lost))
-		return STORE_E_GONE;
-	if (lost) {
-		m[0] = d;
-		m[0].begun = BEGUN_YES;
-		n = 1;
-	} else {
-		r = delivery_members(s, l.id, DELIVERY_PENDING, key, m, &n);
-	}
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = delivery_move(s, &m[i], DELIVERY_CLAIMED);
-	if (r < 0)
-		return r;
-	l.claimed = true;
-	l.batch = key;
-	r = lane_store(s, &l);
-	return r < 0 ? r : lane_refresh(s, l.id, 0);
-}
-
-static int
-hello(struct store *s, const struct store_hello *h, void (*granted)(void *, int64_t), void *context)
-{
-	size_t released = 0;
-	int r = h->crashed ? charge(s, h->crashed, h->now_us) : 0;
-	for (size_t i = 0; r == 0 && i < h->helds; i++) {
-		r = grant(s, h->held[i]);
-		if (r == 0)
-			granted(context, h->held[i]);
-		if (r == STORE_E_GONE)
-			r = 0;
-	}
-	return r < 0 ? r : release_but(s, h->held, h->helds, h->now_us, h->not_before_us, &released);
-}
-
-int
-store_hello(struct store *s, const struct store_hello *h, void (*granted)(void *, int64_t key), void *context)
-{
-	int64_t lane[RELEASED_AT_ONCE];
-	size_t n = 0;
-	int r = claimed_lanes(s, 0, lane, &n);
-	if (r < 0 || (n == 0 && h->helds == 0 && h->crashed == 0))
-		return r;
-	r = db_enter(s);
-	return r < 0 ? r : db_leave(s, hello(s, h, granted, context));
 }

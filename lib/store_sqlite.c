@@ -278,7 +278,8 @@ store_checkpoint(struct store *s, bool force)
 	if (!force && s->wal_bytes < s->wal_limit + s->wal_refused)
 		return 0;
 	int log = 0, moved = 0;
-	int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+	/* Forced, the log is emptied too: what was erased is not to lie in it. */
+	int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, force ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY) {
 		int r = db_wrong(s, rc);
 		if (r == -EIO)
@@ -291,6 +292,12 @@ store_checkpoint(struct store *s, bool force)
 	if (whole)
 		s->wal_bytes = 0;
 	return 0;
+}
+
+void
+store_set_rules(struct store *s, const struct store_rules *rules)
+{
+	s->rules = *rules;
 }
 
 /* ---- open ---- */
@@ -484,5 +491,6 @@ store_close(struct store *s)
 	free(s->books.at);
 	free(s->aside.at);
 	free(s->stop);
+	free(s->heard);
 	free(s);
 }

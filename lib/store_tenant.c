@@ -7,6 +7,7 @@
 #include "lib/base.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
+#include "lib/tenant.h"
 
 int
 tenant_id(struct store *s, struct slice name, int64_t *ret)
@@ -15,6 +16,28 @@ tenant_id(struct store *s, struct slice name, int64_t *ret)
 	int r = db_first(s, &q, "SELECT id FROM tenant WHERE name = ? AND record IS NOT NULL", DB_T(name));
 	if (r == 0)
 		*ret = db_int(q, 0);
+	return r;
+}
+
+int
+tenant_look(struct store *s, struct slice name, int64_t *ret, int64_t *ret_debounce_us)
+{
+	DB_QUERY(q);
+	int r = db_first(s, &q, "SELECT id, coalesce(debounce_us, -1) FROM tenant WHERE name = ? AND record IS NOT NULL",
+	    DB_T(name));
+	if (r == 0) {
+		*ret = db_int(q, 0);
+		*ret_debounce_us = db_int(q, 1);
+	}
+	return r;
+}
+
+int
+tenant_record(struct store *s, int64_t id, struct sqlite3_stmt **ret, struct slice *ret_record)
+{
+	int r = db_first(s, ret, "SELECT record FROM tenant WHERE id = ? AND record IS NOT NULL", DB_I(id));
+	if (r == 0)
+		*ret_record = db_text(*ret, 0);
 	return r;
 }
 
@@ -52,8 +75,11 @@ static int
 write_tenant(struct store *s, struct slice name, struct slice record, const struct store_account *account, size_t n)
 {
 	int64_t id;
-	int r = db_run(s, "INSERT INTO tenant (name, record) VALUES (?, ?)"
-	    " ON CONFLICT (name) DO UPDATE SET record = excluded.record", DB_T(name), DB_B(record));
+	struct tenant_manners manners;
+	tenant_manners_read(record, &manners);
+	int r = db_run(s, "INSERT INTO tenant (name, record, debounce_us) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+	    " SET record = excluded.record, debounce_us = excluded.debounce_us", DB_T(name), DB_B(record),
+	    manners.debounce_ms < 0 ? DB_NULL : DB_I(manners.debounce_ms * 1000));
 	if (r == 0)
 		r = tenant_id(s, name, &id);
 	if (r == 0)
@@ -113,6 +139,8 @@ remove_tenant(struct store *s, struct slice name, int64_t id, bool force, int64_
 	int r = 0;
 	for (; r == 0 && p.more; f.after = p.last)
 		r = drop_some(s, &f, now_us, &p);
+	if (r == 0)
+		r = db_run(s, "DELETE FROM token WHERE tenant = ?", DB_I(id));
 	if (r == 0)
 		r = db_run(s, "DELETE FROM tenant_account WHERE tenant = ?", DB_I(id));
 	if (r == 0)

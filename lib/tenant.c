@@ -13,7 +13,10 @@ enum tag {
 	TAG_INBOX, TAG_CHANNEL, TAG_CREW,
 	TAG_SENDER = 30, TAG_KIND, TAG_LABEL, TAG_SECRET, TAG_NEXT_SECRET, TAG_UNSIGNED, TAG_PROOF,
 	TAG_ADDRESS,
+	TAG_MANNERS = 50, TAG_DEBOUNCE_MS, TAG_TYPING, TAG_LOOK_FIRST, TAG_MERGE, TAG_REPEAT, TAG_TELL,
+	TAG_GIVE_UP_MESSAGE, TAG_GIVE_UP_NOTE, TAG_GIVE_UP_LABEL, TAG_GIVE_UP_HANDOFF,
 };
+enum { TELL_CLOSED = 1, TELL_TAKEOVER = 2, TELL_CONTACT = 4 };          /* bits of TAG_TELL */
 
 #define RECORD_COUNT_MAX 10000          /* of anything in one group: as settings lists */
 
@@ -70,6 +73,24 @@ put_sender(struct wire_writer *w, const struct tenant_sender *s)
 	wire_close(w, mark);
 }
 
+static void
+put_manners(struct wire_writer *w, const struct tenant_manners *m)
+{
+	size_t mark = wire_open(w, TAG_MANNERS);
+	wire_put_i64(w, TAG_DEBOUNCE_MS, m->debounce_ms);
+	wire_put_u64(w, TAG_TYPING, m->typing);
+	wire_put_u64(w, TAG_LOOK_FIRST, m->look_first);
+	wire_put_u64(w, TAG_MERGE, m->merge_overtaken);
+	wire_put_u64(w, TAG_REPEAT, m->repeat_unknown);
+	wire_put_u64(w, TAG_TELL, (m->tell_closed ? TELL_CLOSED : 0) | (m->tell_takeover ? TELL_TAKEOVER : 0) |
+	    (m->tell_contact ? TELL_CONTACT : 0));
+	put_text(w, TAG_GIVE_UP_MESSAGE, m->give_up.message);
+	wire_put_u64(w, TAG_GIVE_UP_NOTE, m->give_up.note);
+	put_text(w, TAG_GIVE_UP_LABEL, m->give_up.label);
+	wire_put_u64(w, TAG_GIVE_UP_HANDOFF, m->give_up.handoff);
+	wire_close(w, mark);
+}
+
 int
 tenant_encode(const struct tenant *t, struct buf *out)
 {
@@ -79,6 +100,7 @@ tenant_encode(const struct tenant *t, struct buf *out)
 	put_text(&w, TAG_DOMAIN, t->domain);
 	wire_put_u64(&w, TAG_ANSWER_OPEN, t->answer_open);
 	wire_put_u64(&w, TAG_TRANSCRIPTS, t->transcripts);
+	put_manners(&w, &t->manners);
 	put_text(&w, TAG_HUB_URL, t->hub_url);
 	put_text(&w, TAG_HUB_TOKEN, t->hub_token);
 	for (size_t i = 0; i < t->installations; i++)
@@ -200,6 +222,39 @@ belongs_together(const struct tenant *t)
 	return true;
 }
 
+void
+tenant_manners_read(struct slice record, struct tenant_manners *ret)
+{
+	struct slice g = wire_text(record, TAG_MANNERS);
+	uint64_t tell = wire_u64(g, TAG_TELL, 0);
+	int64_t debounce = wire_i64(g, TAG_DEBOUNCE_MS, -1);
+
+	*ret = (struct tenant_manners){
+		.debounce_ms = debounce > TENANT_DEBOUNCE_MAX_MS ? TENANT_DEBOUNCE_MAX_MS : debounce < 0 ? -1 : debounce,
+		.typing = wire_u64(g, TAG_TYPING, 1) != 0,
+		.look_first = wire_u64(g, TAG_LOOK_FIRST, 1) != 0,
+		.merge_overtaken = wire_u64(g, TAG_MERGE, 0) != 0,
+		.repeat_unknown = wire_u64(g, TAG_REPEAT, 0) != 0,
+		.tell_closed = tell & TELL_CLOSED, .tell_takeover = tell & TELL_TAKEOVER,
+		.tell_contact = tell & TELL_CONTACT,
+		.give_up = {
+			.message = wire_text(g, TAG_GIVE_UP_MESSAGE), .note = wire_u64(g, TAG_GIVE_UP_NOTE, 1) != 0,
+			.label = wire_text(g, TAG_GIVE_UP_LABEL), .handoff = wire_u64(g, TAG_GIVE_UP_HANDOFF, 1) != 0,
+		},
+	};
+}
+
+bool
+tenant_user_token_set(struct slice record, struct slice installation)
+{
+	struct wire_reader r = { .rest = record };
+	struct wire_field f;
+	while (wire_next(&r, &f))
+		if (f.tag == TAG_INSTALLATION && slice_eq(wire_text(f.value, TAG_ID), installation))
+			return wire_text(f.value, TAG_USER_TOKEN).len > 0;
+	return false;
+}
+
 int
 tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 {
@@ -226,6 +281,7 @@ tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 	t.domain = wire_text(g, TAG_DOMAIN);
 	t.answer_open = wire_u64(g, TAG_ANSWER_OPEN, 1) != 0;
 	t.transcripts = wire_u64(g, TAG_TRANSCRIPTS, 0) != 0;
+	tenant_manners_read(g, &t.manners);
 	t.hub_url = wire_text(g, TAG_HUB_URL);
 	t.hub_token = wire_text(g, TAG_HUB_TOKEN);
 	if (!settings_name_ok(t.name) || !belongs_together(&t))

@@ -34,9 +34,23 @@ struct tenant_sender {
 	struct slice     proof;             /* sealed: path secret or "user:password" */
 	struct slice    *address; size_t addresses; /* "192.0.2.7" or "192.0.2.0/24", also IPv6 */
 };
+/* How its conversations are handled. */
+struct tenant_manners {
+	int64_t debounce_ms;        /* quiet time before a question goes to the hub; -1: hub.debounce */
+	bool typing;                /* show that somebody writes while the hub thinks */
+	bool look_first;            /* read the conversation from Chatwoot before posting */
+	bool merge_overtaken;       /* an answer overtaken by newer messages: ask again with all of them */
+	bool repeat_unknown;        /* a post of unknown outcome: once more, instead of holding it */
+	bool tell_closed, tell_takeover, tell_contact;      /* told to the hub as events of their own */
+	/* What is done for a customer whom the hub gave no answer, in this order. */
+	struct { struct slice message; bool note; struct slice label; bool handoff; } give_up;
+};
+#define TENANT_DEBOUNCE_MAX_MS 10000    /* also: longest wait of a burst */
+
 struct tenant {
 	struct slice name, domain;
 	bool         answer_open, transcripts;
+	struct tenant_manners manners;
 	struct slice hub_url, hub_token;    /* hub_token sealed; empty url: the default hub */
 	struct tenant_installation *installation; size_t installations;
 	struct tenant_sender       *sender;       size_t senders;
@@ -46,6 +60,11 @@ struct tenant {
  * decode also -EPROTO. */
 MUST_CHECK int tenant_encode(const struct tenant *, struct buf *out);
 MUST_CHECK int tenant_decode(struct slice record, struct arena *, struct tenant *ret);
+/* The manners alone, as views into the record; what is not there, or cannot be
+ * read, is as in a record without any. */
+void tenant_manners_read(struct slice record, struct tenant_manners *ret);
+/* Has the installation a user token (for reading what a bot may not)? */
+bool tenant_user_token_set(struct slice record, struct slice installation);
 
 /* A YAML file of tenants (`ponte tenant import`).  Secrets are read from the
  * files named there ("-": standard input, once) and sealed at once.
@@ -54,6 +73,12 @@ MUST_CHECK int tenant_decode(struct slice record, struct arena *, struct tenant 
  *       domain: retail
  *       answer_open: true          # default
  *       transcripts: false         # default
+ *       debounce: 2s               # 0 to 10s; default hub.debounce
+ *       typing: true               # default; look_first likewise
+ *       overtaken: post            # default; or merge
+ *       on_unknown: hold           # default; or repeat
+ *       tell: [closed, takeover, contact]                  # default: nothing
+ *       give_up: {message: "…", note: true, label: "…", handoff: true}     # note and handoff by default
  *       hub: {url: "http://127.0.0.1:9001/", token_file: hub.token}
  *       installations:
  *         - {id: main, url: "https://chat.example.com", bot_id: 4, bot_token_file: bot.token,

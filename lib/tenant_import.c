@@ -37,9 +37,14 @@ struct file_installation {
 	struct settings_place id_at, url_at, bot_token_at, user_token_at, accounts_at;
 };
 struct file_hub { struct slice url, token; struct settings_place token_at; };
+struct file_give_up { struct slice message, label; bool note, handoff; };
 struct file_tenant {
 	struct slice name, domain;
-	bool         answer_open, transcripts;
+	bool         answer_open, transcripts, typing, look_first, debounce_given;
+	int64_t      debounce;
+	int          overtaken, on_unknown;
+	struct settings_list tell;
+	struct file_give_up give_up;
 	struct file_hub hub;
 	struct settings_list installations, senders;
 	struct settings_place name_at;
@@ -57,6 +62,13 @@ check_prefix(struct slice text)
 {
 	return address_prefix_ok(text) ? NULL
 	    : "is not an address like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
+}
+
+static const char *
+check_tell(struct slice text)
+{
+	return slice_eq(text, SLICE("closed")) || slice_eq(text, SLICE("takeover")) || slice_eq(text, SLICE("contact"))
+	    ? NULL : "is none of closed, takeover and contact";
 }
 
 /* clang-format off */
@@ -115,11 +127,28 @@ static const struct settings_option file_sender_rows[] = {
 	  .help = "what lets a request in that has no signature: one of the three" },
 	END
 };
+static const char *const overtaken[] = { "post", "merge", NULL };
+static const char *const unknown[] = { "hold", "repeat", NULL };
+static const struct settings_option file_give_up_rows[] = {
+	{ ROW(file_give_up, "message", message), .type = SET_TEXT, .min = 1, .max = 4000, .help = "what the customer is told; none: nothing" },
+	{ ROW(file_give_up, "note", note), .type = SET_BOOL, .fallback = "true", .help = "a private note with the reason, for the agents" },
+	{ ROW(file_give_up, "label", label), .type = SET_TEXT, .min = 1, .max = 100, .help = "a label that the conversation is given; none: none" },
+	{ ROW(file_give_up, "handoff", handoff), .type = SET_BOOL, .fallback = "true", .help = "open the conversation, so that a human sees it" },
+	END
+};
 static const struct settings_option file_tenant_rows[] = {
 	{ PLACED(file_tenant, "name", name), NAME, .required = true, .help = "the tenant's name" },
 	{ ROW(file_tenant, "domain", domain), .type = SET_TEXT, .min = 1, .max = 64, .help = "its line of business, told to the hub" },
 	{ ROW(file_tenant, "answer_open", answer_open), .type = SET_BOOL, .fallback = "true", .help = "answer open conversations that nobody is assigned to" },
 	{ ROW(file_tenant, "transcripts", transcripts), .type = SET_BOOL, .fallback = "false", .help = "forward the transcription of a voice message that comes after it" },
+	{ ROW(file_tenant, "debounce", debounce), .type = SET_DURATION, .min = 0, .max = TENANT_DEBOUNCE_MAX_MS, .given_offset = offsetof(struct file_tenant, debounce_given),
+	  .help = "quiet time after a message before a conversation goes to the hub; none: hub.debounce" },
+	{ ROW(file_tenant, "typing", typing), .type = SET_BOOL, .fallback = "true", .help = "show that somebody writes while the hub thinks" },
+	{ ROW(file_tenant, "look_first", look_first), .type = SET_BOOL, .fallback = "true", .help = "read the conversation from Chatwoot before something is posted into it" },
+	{ ROW(file_tenant, "overtaken", overtaken), .type = SET_CHOICE, .choices = overtaken, .fallback = "post", .help = "an answer that newer messages have overtaken: post it, or merge: ask once more with all of them" },
+	{ ROW(file_tenant, "on_unknown", on_unknown), .type = SET_CHOICE, .choices = unknown, .fallback = "hold", .help = "a post of which nobody knows whether it was made: hold it for the operator, or repeat it" },
+	{ ROW(file_tenant, "tell", tell), .type = SET_LIST_TEXT, .max = 3, .check = check_tell, .help = "what the hub is told besides messages: closed, takeover, contact" },
+	{ .name = "give_up", .type = SET_MAP, .offset = offsetof(struct file_tenant, give_up), .child = file_give_up_rows, .help = "what is done when the hub gives no answer, in this order" },
 	{ .name = "hub", .type = SET_MAP, .offset = offsetof(struct file_tenant, hub), .child = file_hub_rows, .help = "its own AI hub; none: the settings' hub" },
 	{ ROW(file_tenant, "installations", installations), LIST(file_installation), .max = 100, .help = "the Chatwoots it uses" },
 	{ ROW(file_tenant, "senders", senders), LIST(file_sender), .max = 1000, .help = "who may send webhooks for it" },
@@ -376,11 +405,33 @@ make_sender(struct import *im, struct slice tenant, const struct file_sender *f,
 	return r == 0 ? make_proof(im, tenant, f, ret) : r;
 }
 
+static bool
+tells(const struct file_tenant *f, struct slice what)
+{
+	EACH(slice, item, f->tell)
+		if (slice_eq(*item, what))
+			return true;
+	return false;
+}
+
+static struct tenant_manners
+manners_of(const struct file_tenant *f)
+{
+	return (struct tenant_manners){
+		.debounce_ms = f->debounce_given ? f->debounce : -1, .typing = f->typing, .look_first = f->look_first,
+		.merge_overtaken = f->overtaken == 1, .repeat_unknown = f->on_unknown == 1,
+		.tell_closed = tells(f, SLICE("closed")), .tell_takeover = tells(f, SLICE("takeover")),
+		.tell_contact = tells(f, SLICE("contact")),
+		.give_up = { .message = f->give_up.message, .note = f->give_up.note, .label = f->give_up.label,
+		    .handoff = f->give_up.handoff },
+	};
+}
+
 static int
 make_tenant(struct import *im, const struct file_tenant *f, struct tenant *ret)
 {
 	*ret = (struct tenant){ .name = f->name, .domain = f->domain, .answer_open = f->answer_open,
-		.transcripts = f->transcripts, .hub_url = f->hub.url };
+		.transcripts = f->transcripts, .manners = manners_of(f), .hub_url = f->hub.url };
 	ret->installation = arena_take(im->arena, (f->installations.count + 1) * sizeof *ret->installation);
 	ret->sender = arena_take(im->arena, (f->senders.count + 1) * sizeof *ret->sender);
 	if (!ret->installation || !ret->sender)

@@ -5,19 +5,24 @@
  *   keeper_link.c  the connection to the keeper
  *   claims.c       when to claim and how much; what waits, and what goes back
  *   deliver.c      build → send → judge → settle, one job per batch
+ *   outcome.c      what is made of a verdict: log, counters, breaker, settlement
  *   job.c          a batch in our hands, and what belongs to it
  *   where.c        tenants, and where their deliveries go: URL and token
  *   dest.c         how much may go where: breaker, limits, pauses
  *   strikes.c      answers that were held against a delivery
- *   to_hub.c, to_chatwoot.c   what is said there, and what the answers mean
+ *   barred.c       what a token may not do
+ *   typing.c       "somebody writes"
+ *   to_hub.c, to_chatwoot.c, look_chatwoot.c   what is said there, and what the answers mean
  */
 #ifndef PONTE_COURIER_COURIER_H
 #define PONTE_COURIER_COURIER_H
 
+#include "app/courier/barred.h"
 #include "app/courier/dest.h"
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
 #include "app/courier/strikes.h"
+#include "app/courier/typing.h"
 #include "app/courier/where.h"
 #include "lib/arena.h"
 #include "lib/client.h"
@@ -42,6 +47,8 @@ struct courier {
 	struct dests         dests;
 	struct jobs          jobs;
 	struct strikes       strikes;
+	struct barred        barred;
+	struct typings       typings;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

@@ -7,7 +7,8 @@
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
 #include "app/courier/job.h"
-#include "lib/backoff.h"
+#include "app/courier/outcome.h"
+#include "app/courier/typing.h"
 #include "lib/clock.h"
 #include "lib/crashpoint.h"
 #include "lib/crypt.h"
@@ -15,6 +16,7 @@
 #include "lib/log.h"
 
 #define LATER_MS         1000
+#define STEPS_MAX        20     /* of one delivery: pages of a look-up */
 #define UNCONFIGURED_MS  10000
 #define OUR_TROUBLE_MS   1000
 #define CHATWOOT_ANSWER_MAX (1 * MIB)
@@ -37,191 +39,16 @@ working_on(struct courier *c, uint64_t delivery)
 	atomic_store(&c->board->courier.delivery, delivery);
 }
 
-/* ---- the end of a job ---------------------------------------------------- */
-
-static void
-log_attempt(const struct job *j, enum log_level level, const char *verdict, struct slice reason,
-    const struct client_result *res, int64_t next_ms)
-{
-	const struct delivery *d = &j->delivery;
-	log_event(level, "delivery", LOG_JOB(j), LOG_STR("kind", delivery_kind_text(d->kind)),
-	    LOG_STR("dest", vtable(d->dest)->name), LOG_INT("attempt", d->attempt),
-	    LOG_STR("verdict", verdict), LOG_INT("status", res ? res->status : 0),
-	    LOG_INT("ms", res ? res->elapsed_ms : 0), LOG_INT("next_ms", next_ms), LOG_TEXT("reason", reason),
-	    LOG_STR("class", res && res->error ? client_error_text(res->error) : ""),
-	    LOG_STR("why", res && res->error ? res->why : ""));
-}
-
-static void
-log_breaker(const struct job *j, const struct dest *d, enum breaker_change change, int64_t now_ms)
-{
-	const char *to = vtable(j->delivery.dest)->name;
-	switch (change) {
-	case BREAKER_SAME:
-		return;
-	case BREAKER_OPENED:
-		log_event(LOG_WARN, "breaker-open", LOG_TEXT("tenant", d->tenant), LOG_STR("dest", to),
-		    LOG_INT("wait_ms", breaker_wait_ms(&d->breaker, now_ms)));
-		return;
-	case BREAKER_CLOSED_AGAIN:
-		log_event(LOG_NOTICE, "breaker-closed", LOG_TEXT("tenant", d->tenant), LOG_STR("dest", to));
-		return;
-	}
-}
-
-/* The room it leaves may be used at once. */
-static void
-leave(struct courier *c, struct job *j, enum breaker_signal signal, int64_t now_ms)
-{
-	const struct dest *d = j->dest;
-	if (!d)
-		return;
-	log_breaker(j, d, job_leave(c, j, signal, now_ms), now_ms);
-	claims_soon(c, now_ms);
-}
-
-static void
-settle(struct courier *c, struct job *j, const struct settlement *s)
-{
-	CRASH_POINT("courier-before-settle");
-	j->settlement = *s;
-	j->settlement.delivery = j->delivery.key;
-	j->state = JOB_SETTLE;
-	job_drop_record(c, j);
-	job_drop_request(c, j);
-	job_wipe_headers(j);
-	j->question = keeper_ask_settle(c, &j->settlement);
-}
-
 void
 deliver_release(struct courier *c, struct job *j, int64_t delay_ms, int64_t now_ms)
 {
-	leave(c, j, BREAKER_NOTHING, now_ms);
-	settle(c, j, &(struct settlement){ .verdict = SETTLE_RELEASE, .delay_ms = delay_ms });
-}
-
-/* Others that wait for the same destination go back: it is stopped. */
-static void
-release_waiting(struct courier *c, const struct dest *d, int64_t now_ms)
-{
-	for (size_t i = 0; i < c->jobs.n; i++) {
-		struct job *other = c->jobs.item[i];
-		if (other->state == JOB_READY && other->dest == d)
-			deliver_release(c, other, OUR_TROUBLE_MS, now_ms);
-	}
-}
-
-static int64_t
-delay_of(const struct courier *c, const struct job *j, const struct judgement *g)
-{
-	if (g->verdict == SETTLE_STOP)
-		return g->delay_ms;
-	if (g->verdict != SETTLE_RETRY)
-		return -1;
-	int64_t own = backoff_delay_ms(j->delivery.attempt, crypt_random32());
-	own = own > g->delay_ms ? own : g->delay_ms;
-	return backoff_with_hint_ms(own, g->hint_ms, c->config.delivery.retry_after_cap);
-}
-
-static const char *
-count_and_name(struct courier *c, enum settle_verdict v, enum log_level *ret_level)
-{
-	struct scoreboard_slot *slot = &c->board->courier;
-	*ret_level = LOG_WARN;
-	switch (v) {
-	case SETTLE_DONE:
-		scoreboard_count(slot, delivered);
-		*ret_level = LOG_INFO;
-		return "done";
-	case SETTLE_RETRY:
-		scoreboard_count(slot, retried);
-		*ret_level = LOG_NOTICE;
-		return "retry";
-	case SETTLE_STOP:
-		return "stop";
-	case SETTLE_DEAD:
-		scoreboard_count(slot, dead);
-		return "dead";
-	case SETTLE_UNKNOWN:
-		scoreboard_count(slot, unknown);
-		return "unknown";
-	case SETTLE_SUPPRESSED:
-		scoreboard_count(slot, suppressed);
-		return "suppressed";
-	case SETTLE_RELEASE:
-		*ret_level = LOG_INFO;
-		return "release";
-	}
-	return "?";
-}
-
-static enum breaker_signal
-signal_of(const struct judgement *g, const struct client_result *res)
-{
-	if (g->trouble)
-		return BREAKER_BAD;
-	return res && res->status > 0 ? BREAKER_GOOD : BREAKER_NOTHING;
-}
-
-/* Our reason, and behind it what the peer or curl said: for the operator. */
-static struct slice
-reason_text(struct job *j, const struct judgement *g, const struct client_result *res)
-{
-	struct slice more = res && res->error ? slice_of(res->why) : g->detail;
-	if (more.len == 0 || slice_eq(more, slice_of(g->reason)))
-		return slice_of(g->reason);
-	return arena_printf(j->kept, "%s: %.*s", g->reason, (int)more.len, more.ptr);
-}
-
-/* res NULL: nothing was sent. */
-static void
-judged(struct courier *c, struct job *j, const struct judgement *g, const struct client_result *res, int64_t now_ms)
-{
-	struct dest *d = j->dest;
-	enum breaker_signal signal = signal_of(g, res);
-	int64_t cap = c->config.delivery.retry_after_cap;
-	int64_t delay = delay_of(c, j, g);
-	enum log_level level;
-	const char *verdict = count_and_name(c, g->verdict, &level);
-
-	log_attempt(j, level, verdict, slice_of(g->reason), res, delay);
-	if (g->cut)
-		log_event(LOG_WARN, "reply-cut", LOG_JOB(j), LOG_INT("characters", REPLY_CHARACTERS));
-	if (g->alarm && dest_alarm(d, g->reason, where_mark(&c->where, d->tenant)))
-		log_event(LOG_ALARM, "destination-alarm", LOG_TEXT("tenant", d->tenant),
-		    LOG_STR("dest", vtable(d->kind)->name), LOG_STR("reason", g->reason));
-	if (!g->alarm && signal == BREAKER_GOOD)
-		dest_well(d);
-	if (g->hold_ms > 0)
-		dest_hold(d, backoff_with_hint_ms(g->delay_ms, g->hold_ms, cap), now_ms);
-
-	if (g->strike)
-		strikes_add(&c->strikes, j->delivery.key);
-	else if (g->verdict != SETTLE_RETRY && g->verdict != SETTLE_STOP)
-		strikes_forget(&c->strikes, j->delivery.key);
-
-	leave(c, j, signal, now_ms);
-	settle(c, j, &(struct settlement){
-		.verdict = g->verdict,
-		.delay_ms = delay,
-		.status = res ? res->status : 0,
-		.reason = reason_text(j, g, res),
-		.reply = g->reply,
-	});
-	if (g->verdict == SETTLE_STOP)
-		release_waiting(c, d, now_ms);
-}
-
-static void
-never_sent(struct courier *c, struct job *j, enum settle_verdict v, int64_t delay_ms, const char *why, int64_t now_ms)
-{
-	judged(c, j, &(struct judgement){
-		.verdict = v,
-		.delay_ms = delay_ms,
-		.hint_ms = -1,
-		.alarm = v == SETTLE_STOP,
-		.reason = why,
-	}, NULL, now_ms);
+	outcome_leave(c, j, BREAKER_NOTHING, now_ms);
+	/* What may have been posted before is not pending: it is unknown still. */
+	if (j->delivery.lookup)
+		outcome_settle(c, j, &(struct settlement){ .verdict = SETTLE_UNKNOWN, .delay_ms = -1,
+		    .reason = SLICE("it could not be looked up") });
+	else
+		outcome_settle(c, j, &(struct settlement){ .verdict = SETTLE_RELEASE, .delay_ms = delay_ms });
 }
 
 /* ---- claim → build → send ------------------------------------------------ */
@@ -241,7 +68,7 @@ job_send(struct courier *c, struct job *j, int64_t now_ms)
 	const struct config *set = &c->config;
 	bool hub = j->delivery.dest == DEST_HUB;
 	struct client_request q = {
-		.method = HTTP_M_POST,
+		.method = j->request.method,
 		.url = j->request.url,
 		.header = j->request.header,
 		.headers = j->request.headers,
@@ -252,7 +79,7 @@ job_send(struct courier *c, struct job *j, int64_t now_ms)
 		.low_speed_ms = LOW_SPEED_MS,
 		.low_speed_bytes = LOW_SPEED_BYTES,
 		.answer_max = hub ? set->hub.answer_max : CHATWOOT_ANSWER_MAX,
-		.once = !hub,       /* the hub knows a repetition by its key, Chatwoot does not */
+		.once = j->request.once,
 	};
 	CRASH_POINT("courier-before-send");
 	int r = client_start(c->client, &q, j);
@@ -263,27 +90,58 @@ job_send(struct courier *c, struct job *j, int64_t now_ms)
 	}
 	j->state = JOB_SENT;
 	scoreboard_count(&c->board->courier, attempts);
+	typing_before(c, j);
 }
 
 static int
 build_request(struct courier *c, struct job *j, const struct tenant *t, const char **ret_why,
     enum settle_verdict *ret_verdict, int64_t *ret_delay)
 {
-	struct errand e = { .delivery = &j->delivery, .tenant = t, .now_us = clock_wall_us() };
+	struct where_target target;
+	struct errand e = { .delivery = &j->delivery, .tenant = t, .step = j->step, .now_us = clock_wall_us(),
+		.after = j->find_after, .labels = j->labels.labels > 0 ? &j->labels : NULL };
 	crypt_random(e.span, sizeof(e.span));
-	int r = where_to(&c->where, &c->config, &c->key, t, &j->delivery, j->kept, &e.url, &e.token, ret_why);
+	int r = where_to(&c->where, &c->config, &c->key, t, &j->delivery, j->kept, &target, ret_why);
 	if (r > 0) {
 		*ret_verdict = r == WHERE_E_GONE ? SETTLE_DEAD : SETTLE_STOP;
 		*ret_delay = r == WHERE_E_WAIT ? UNCONFIGURED_MS : JUDGE_FOREVER;
 	} else if (r == 0) {
-		note_host(j->dest, e.url);
+		note_host(j->dest, target.url);
+		e.url = target.url;
+		e.token = target.token;
+		e.user_token = target.user_token;
+		j->bot_id = target.bot_id;
 		r = vtable(j->delivery.dest)->build(&e, j->kept, &j->request, ret_why);
 		*ret_verdict = SETTLE_DEAD;
 		c->jobs.bytes += j->request.body.len;
 	}
-	if (e.token.len > 0)
-		crypt_wipe((char *)e.token.ptr, e.token.len);
+	where_wipe(&target);
 	return r;
+}
+
+/* The keeper has the last word before anything is posted that must not be
+ * posted twice, or over a human. */
+static bool
+wants_begin(const struct job *j)
+{
+	return j->delivery.dest == DEST_CHATWOOT && j->step == STEP_POST && j->delivery.kind != DELIVERY_K_LABELS;
+}
+
+static void
+note_part(struct job *j)
+{
+	struct chatwoot_part part;
+	if (j->delivery.kind == DELIVERY_K_REPLY && chatwoot_part_unpack(j->delivery.payload, &part) == 0)
+		j->more = part.more;
+}
+
+static enum delivery_step
+first_step(const struct courier *c, const struct job *j, const struct tenant *t)
+{
+	const struct delivery *d = &j->delivery;
+	bool may_look = t->manners.look_first &&
+	    !barred_is(&c->barred, BARRED_LOOK, d->tenant, d->installation, where_mark(&c->where, d->tenant));
+	return vtable(d->dest)->first(d, may_look);
 }
 
 static void
@@ -293,31 +151,40 @@ job_build(struct courier *c, struct job *j, const struct tenant *t, int64_t now_
 	enum settle_verdict verdict = SETTLE_DEAD;
 	int64_t delay = JUDGE_FOREVER;
 
+	if (j->step == STEP_NONE) {
+		j->step = first_step(c, j, t);
+		j->find_after = j->delivery.message;
+		note_part(j);
+	}
 	working_on(c, j->delivery.key);
 	CRASH_POINT("courier-build");
 	int r = build_request(c, j, t, &why, &verdict, &delay);
 	working_on(c, 0);
 
 	if (r > 0) {
-		never_sent(c, j, verdict, delay, why, now_ms);
-	} else if (r < 0) {
+		outcome_never_sent(c, j, verdict, delay, why, now_ms);
+		return;
+	}
+	if (r < 0) {
 		log_event(LOG_ERROR, "build-failed", LOG_JOB(j),
 		    LOG_STR("why", strerror(-r)));
 		deliver_release(c, j, OUR_TROUBLE_MS, now_ms);
-	} else if (j->delivery.dest == DEST_HUB) {
+		return;
+	}
+	if (j->step == STEP_POST)
 		job_drop_record(c, j);
-		job_send(c, j, now_ms);
-	} else {
-		job_drop_record(c, j);
+	if (wants_begin(j)) {
 		j->state = JOB_BEGIN;
-		j->question = keeper_ask_begin(c, j->delivery.key);
+		j->question = keeper_ask_begin(c, j->delivery.key, j->shown ? &j->shown_facts : NULL);
+	} else {
+		job_send(c, j, now_ms);
 	}
 }
 
-void
-deliver_go(struct courier *c, struct job *j, int64_t now_ms)
+/* The step in hand, as soon as the tenant is known. */
+static void
+job_go_on(struct courier *c, struct job *j, int64_t now_ms)
 {
-	job_start(j, now_ms);
 	const struct tenant *t = where_tenant(&c->where, j->delivery.tenant);
 	if (t) {
 		job_build(c, j, t, now_ms);
@@ -327,12 +194,24 @@ deliver_go(struct courier *c, struct job *j, int64_t now_ms)
 	j->question = keeper_ask_tenant(c, j->delivery.tenant);
 }
 
+void
+deliver_go(struct courier *c, struct job *j, int64_t now_ms)
+{
+	job_start(j, now_ms);
+	job_go_on(c, j, now_ms);
+}
+
 /* ---- what came back ------------------------------------------------------ */
 
 static void
 judge_result(const struct courier *c, struct job *j, const struct client_result *res, struct judgement *ret)
 {
 	struct answer w = {
+		.delivery = &j->delivery,
+		.step = j->step,
+		.channel = j->request.channel,
+		.bot_id = j->bot_id,
+		.labels = j->delivery.payload,
 		.error = res->error,
 		.sent = res->sent,
 		.status = res->status,
@@ -342,11 +221,36 @@ judge_result(const struct courier *c, struct job *j, const struct client_result 
 	};
 	if (vtable(j->delivery.dest)->judge(&w, j->kept, ret) == 0)
 		return;
+	bool posted = j->delivery.dest == DEST_CHATWOOT && j->step == STEP_POST && j->delivery.kind != DELIVERY_K_LABELS;
 	*ret = (struct judgement){
-		.verdict = j->delivery.dest == DEST_HUB ? SETTLE_RETRY : SETTLE_UNKNOWN,
+		.verdict = posted || j->delivery.lookup ? SETTLE_UNKNOWN : SETTLE_RETRY,
 		.hint_ms = -1,
 		.reason = "out of memory while reading the answer",
 	};
+}
+
+/* One step is done and the next comes: the request before is needed no longer. */
+static void
+take_step(struct courier *c, struct job *j, const struct judgement *g, int64_t now_ms)
+{
+	const struct delivery *d = &j->delivery;
+	if (g->unreadable && barred_add(&c->barred, BARRED_LOOK, d->tenant, d->installation, where_mark(&c->where, d->tenant)))
+		log_event(LOG_NOTICE, "look-off", LOG_TEXT("tenant", d->tenant), LOG_TEXT("installation", d->installation),
+		    LOG_STR("why", "the token may not read conversations; what the events tell must do"));
+	if (g->shown) {
+		j->shown = true;
+		j->shown_facts = g->facts;
+	}
+	if (g->labels.labels > 0)
+		j->labels = g->labels;
+	if (g->after > 0)
+		j->find_after = g->after;
+	j->step = g->step;
+	job_drop_request(c, j);
+	if (++j->steps > STEPS_MAX || c->stopping)
+		deliver_release(c, j, 0, now_ms);
+	else
+		job_go_on(c, j, now_ms);
 }
 
 void
@@ -359,7 +263,10 @@ deliver_finished(struct courier *c, const struct client_result *res, int64_t now
 	CRASH_POINT("courier-judge");
 	judge_result(c, j, res, &g);
 	working_on(c, 0);
-	judged(c, j, &g, res, now_ms);
+	if (g.step != STEP_NONE)
+		take_step(c, j, &g, now_ms);
+	else
+		outcome_judged(c, j, &g, res, now_ms);
 }
 
 static void
@@ -374,7 +281,7 @@ on_tenant(struct courier *c, struct job *j, const struct wire_frame *f, int64_t 
 	if (r != 0)
 		deliver_release(c, j, OUR_TROUBLE_MS, now_ms);
 	else if (!t)
-		never_sent(c, j, SETTLE_DEAD, -1, "the tenant is not configured any more", now_ms);
+		outcome_never_sent(c, j, SETTLE_DEAD, -1, "the tenant is not configured any more", now_ms);
 	else
 		job_build(c, j, t, now_ms);
 }
@@ -382,7 +289,6 @@ on_tenant(struct courier *c, struct job *j, const struct wire_frame *f, int64_t 
 static void
 on_begin(struct courier *c, struct job *j, const struct wire_frame *f, int64_t now_ms)
 {
-	enum log_level level;
 	switch ((enum begin_result)wire_u64(f->payload, T_RESULT, 0)) {
 	case BEGIN_GO:
 		if (c->stopping)
@@ -391,14 +297,13 @@ on_begin(struct courier *c, struct job *j, const struct wire_frame *f, int64_t n
 			job_send(c, j, now_ms);
 		return;
 	case BEGIN_SUPPRESSED:
-		log_attempt(j, LOG_INFO, count_and_name(c, SETTLE_SUPPRESSED, &level),
-		    wire_text(f->payload, T_REASON), NULL, -1);
-		break;
+		outcome_suppressed(c, j, wire_text(f->payload, T_REASON), now_ms);
+		return;
 	case BEGIN_GONE:
 		log_event(LOG_NOTICE, "delivery-gone", LOG_JOB(j));
 		break;
 	}
-	leave(c, j, BREAKER_NOTHING, now_ms);
+	outcome_leave(c, j, BREAKER_NOTHING, now_ms);
 	job_free(c, j);
 }
 
@@ -481,7 +386,7 @@ deliver_ask_again(struct courier *c, int64_t now_ms)
 			j->question = keeper_ask_tenant(c, j->delivery.tenant);
 			break;
 		case JOB_BEGIN:
-			j->question = keeper_ask_begin(c, j->delivery.key);
+			j->question = keeper_ask_begin(c, j->delivery.key, j->shown ? &j->shown_facts : NULL);
 			break;
 		case JOB_SETTLE:
 			j->ask_again_ms = now_ms;
@@ -498,7 +403,7 @@ deliver_forget(struct courier *c, struct job *j, int64_t now_ms)
 	    LOG_BOOL("sent", j->state == JOB_SENT));
 	if (j->state == JOB_SENT)
 		job_cancel(c, j, NULL);
-	leave(c, j, BREAKER_NOTHING, now_ms);
+	outcome_leave(c, j, BREAKER_NOTHING, now_ms);
 	job_free(c, j);
 }
 
@@ -508,8 +413,8 @@ deliver_abort(struct courier *c, struct job *j, int64_t now_ms)
 	bool sent = true;
 	job_cancel(c, j, &sent);
 	/* The hub knows a repetition by its key; a reply may stand there already. */
-	if (sent && j->delivery.dest == DEST_CHATWOOT)
-		never_sent(c, j, SETTLE_UNKNOWN, -1, "the courier stopped while it was posted", now_ms);
+	if (sent && wants_begin(j))
+		outcome_never_sent(c, j, SETTLE_UNKNOWN, -1, "the courier stopped while it was posted", now_ms);
 	else
 		deliver_release(c, j, 0, now_ms);
 }

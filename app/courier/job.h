@@ -19,7 +19,12 @@ struct courier;
 
 enum job_state { JOB_READY, JOB_TENANT, JOB_BEGIN, JOB_SENT, JOB_SETTLE };
 
+/* What a request on the network belongs to; the first member of each. */
+enum cookie_type { COOKIE_JOB, COOKIE_TYPING, COOKIE_CATCHUP };
+struct cookie { enum cookie_type type; };
+
 struct job {
+	struct cookie   cookie;
 	enum job_state  state;
 	struct arena   *kept;           /* its memory, until it is over */
 	struct buf      record;         /* the batch as it came; empty once the request is built */
@@ -31,6 +36,14 @@ struct job {
 	int64_t         ask_again_ms;   /* SETTLE: not before */
 	bool            later;          /* the keeper's disk had no room for the result */
 	struct request  request;
+	enum delivery_step step;        /* of Chatwoot there may be several, one after the other */
+	int64_t         find_after;     /* STEP_FIND: where the next page begins */
+	int64_t         bot_id;         /* of the installation */
+	unsigned        steps;          /* how many there were */
+	bool            more;           /* another part that the customer sees follows this */
+	bool            shown;          /* the conversation was read: shown_facts */
+	struct chatwoot_facts shown_facts;
+	struct chatwoot_part  labels;   /* all that the conversation is to have; none: not read */
 	int64_t         started_ms;
 	struct settlement settlement;
 };

@@ -78,13 +78,19 @@ keeper_ask_tenant(struct courier *c, struct slice name)
 }
 
 uint64_t
-keeper_ask_begin(struct courier *c, uint64_t delivery)
+keeper_ask_begin(struct courier *c, uint64_t delivery, const struct chatwoot_facts *shown)
 {
+	static const struct chatwoot_policy none;
 	struct wire_writer w;
 	if (!c->link.greeted)
 		return 0;
 	ask(&c->link, &w, P_BEGIN);
 	wire_put_u64(&w, T_DELIVERY, delivery);
+	if (shown) {
+		size_t mark = wire_open(&w, T_FACTS);
+		chatwoot_pack(shown, &none, &w);
+		wire_close(&w, mark);
+	}
 	return asked(&c->link, &w);
 }
 
@@ -110,17 +116,28 @@ keeper_ask_claim(struct courier *c, size_t max, int64_t now_ms)
 		return;
 	ask(&c->link, &w, P_CLAIM);
 	wire_put_u64(&w, T_MAX, max);
-	wire_put_i64(&w, T_MESSAGE_AGE_MS, c->config.delivery.message_age);
-	wire_put_i64(&w, T_GIVE_UP_MS, c->config.delivery.give_up);
-	wire_put_i64(&w, T_DEBOUNCE_MS, c->config.hub.debounce);
 	put_busy(c, &w, now_ms);
 	c->link.claim = asked(&c->link, &w);
+}
+
+static int
+put_part(struct wire_writer *w, const struct chatwoot_part *p)
+{
+	CLEANUP(buf_free) struct buf payload = { 0 };
+	int r = chatwoot_part_pack(p, &payload);
+	size_t mark = wire_open(w, T_NEXT);
+	wire_put_u64(w, T_KIND, p->kind);
+	wire_put_i64(w, T_DELAY_MS, p->delay_ms);
+	wire_put(w, T_PAYLOAD, buf_view(&payload));
+	wire_close(w, mark);
+	return r;
 }
 
 uint64_t
 keeper_ask_settle(struct courier *c, const struct settlement *s)
 {
 	struct wire_writer w;
+	int r = 0;
 	if (!c->link.greeted)
 		return 0;
 	ask(&c->link, &w, P_SETTLE);
@@ -132,13 +149,11 @@ keeper_ask_settle(struct courier *c, const struct settlement *s)
 		wire_put_i64(&w, T_STATUS, s->status);
 	if (s->reason.len > 0)
 		wire_put(&w, T_REASON, s->reason);
-	if (s->reply.len > 0) {
-		size_t mark = wire_open(&w, T_NEXT);
-		wire_put_u64(&w, T_KIND, DELIVERY_K_REPLY);
-		wire_put_u64(&w, T_N, 1);
-		wire_put(&w, T_PAYLOAD, s->reply);
-		wire_close(&w, mark);
-	}
+	for (size_t i = 0; r == 0 && i < s->parts; i++)
+		r = put_part(&w, &s->part[i]);
+	/* Half an answer must not be settled: the frame is given up, and asked anew. */
+	if (r < 0)
+		w.failed = r;
 	return asked(&c->link, &w);
 }
 

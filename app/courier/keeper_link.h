@@ -13,6 +13,7 @@
 
 #include "lib/base.h"
 #include "lib/buf.h"
+#include "lib/chatwoot/answer.h"
 #include "lib/protocol.h"
 #include "lib/wire.h"
 
@@ -46,7 +47,8 @@ bool keeper_link_wants_write(const struct keeper_link *);
 /* The questions.  Each returns its request number, which the answer repeats,
  * or 0 when it could not be asked (no connection, no memory). */
 uint64_t keeper_ask_tenant(struct courier *, struct slice name);
-uint64_t keeper_ask_begin(struct courier *, uint64_t delivery);
+/* shown: the conversation as it was read; NULL: it was not. */
+uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chatwoot_facts *shown);
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
 
 struct settlement {
@@ -55,7 +57,8 @@ struct settlement {
 	int64_t      delay_ms;          /* -1: none */
 	long         status;
 	struct slice reason;
-	struct slice reply;             /* payload of the reply to make; empty: none */
+	const struct chatwoot_part *part;       /* deliveries to make, in order */
+	size_t       parts;
 };
 uint64_t keeper_ask_settle(struct courier *, const struct settlement *);
 

@@ -121,7 +121,16 @@ take_results(struct courier *c, struct client *from, int64_t now_ms)
 {
 	struct client_result res;
 	while (client_next(from, &res))
-		deliver_finished(c, &res, now_ms);
+		switch (((const struct cookie *)res.cookie)->type) {
+		case COOKIE_JOB:
+			deliver_finished(c, &res, now_ms);
+			break;
+		case COOKIE_TYPING:
+			typing_finished(c, &res);
+			break;
+		case COOKIE_CATCHUP:
+			break;
+		}
 }
 
 static int

@@ -14,6 +14,7 @@ member_read(struct slice group, struct delivery_member *ret)
 	*ret = (struct delivery_member){
 		.message = wire_i64(group, T_MESSAGE, 0),
 		.late = wire_u64(group, T_LATE, 0) != 0,
+		.replayed = wire_u64(group, T_REPLAYED, 0) != 0,
 	};
 	struct slice event = wire_text(group, T_EVENT_ID);
 	if (!wire_ok(group) || !wire_find(group, T_FACTS, &ret->facts) || !wire_find(group, T_BODY, &ret->body) ||
@@ -62,6 +63,9 @@ delivery_read(struct slice group, struct arena *a, struct delivery *ret)
 		.inbox = wire_i64(group, T_INBOX, 0),
 		.attempt = (unsigned)wire_u64(group, T_ATTEMPT, 1),
 		.payload = wire_text(group, T_PAYLOAD),
+		.message = wire_i64(group, T_MESSAGE, 0),
+		.lookup = wire_u64(group, T_LOOKUP, 0) != 0,
+		.notice = (enum chatwoot_notice)wire_u64(group, T_NOTICE, CW_N_NONE),
 	};
 	bool known = d.dest == DEST_HUB || d.dest == DEST_CHATWOOT;
 	if (!wire_ok(group) || d.key == 0 || !known || d.tenant.len == 0 || event.len != sizeof(d.event.byte))

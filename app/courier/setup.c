@@ -153,9 +153,11 @@ setup_undo(struct courier *c)
 	jobs_free(c);
 	dests_free(&c->dests);
 	strikes_free(&c->strikes);
+	barred_free(&c->barred);
 	client_free(c->client);
 	for (size_t i = 0; i < OLD_CLIENTS; i++)
 		client_free(c->old[i]);
+	typings_free(&c->typings);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

@@ -31,6 +31,7 @@ member_open(const struct delivery_member *m, struct arena *a, struct last_event 
 	struct chatwoot_policy policy;
 	struct slice why;
 	int r = chatwoot_unpack(m->facts, &facts, &policy);
+	bool recovered = r == 0 && facts.recovered;     /* the body does not tell */
 	if (r == 0)
 		r = chatwoot_read(m->body, &policy, a, &facts, &ret->doc, &why);
 	if (r == -ENOMEM)
@@ -40,6 +41,7 @@ member_open(const struct delivery_member *m, struct arena *a, struct last_event 
 		return BUILD_E_NEVER;
 	}
 	ret->facts = facts;
+	ret->facts.recovered = recovered;
 	return 0;
 }
 
@@ -55,7 +57,8 @@ messages_make(const struct delivery *d, struct arena *a, struct json *messages, 
 		if (r)
 			return r;
 		struct json *entry;
-		r = chatwoot_entry(last->doc, &last->facts, d->member[i].late, &entry);
+		const struct chatwoot_entry_marks marks = { .late = d->member[i].late, .replayed = d->member[i].replayed };
+		r = chatwoot_entry(last->doc, &last->facts, marks, &entry);
 		if (r == 0)
 			r = json_add(messages, entry);
 		if (r)
@@ -76,7 +79,7 @@ channel_of(const struct errand *e, const struct tenant_installation *in, const s
 {
 	const struct delivery *d = e->delivery;
 	const struct tenant_inbox *box = in ? tenant_inbox_find(in, d->account, d->inbox) : NULL;
-	return box && box->channel.len > 0 ? box->channel : chatwoot_channel(event, a);
+	return box && box->channel.len > 0 ? box->channel : chatwoot_channel_name(event, a);
 }
 
 static int
@@ -186,29 +189,86 @@ headers_make(const struct errand *e, struct arena *a, struct request *q, const c
 	return BUILD_E_NEVER;
 }
 
+/* What the hub is told of, without being asked: the event's own account and
+ * conversation, and the event. */
+static int
+notice_make(const struct errand *e, const struct last_event *last, struct json *ret)
+{
+	const struct delivery *d = e->delivery;
+	const struct tenant_installation *in = tenant_installation_find(e->tenant, d->installation);
+	CLEANUP(json_freep) struct json *contact = NULL;
+	CLEANUP(json_freep) struct json *raw = NULL;
+	char id[UUID_TEXT];
+	int r;
+
+	uuid_text(&d->event, id);
+	if ((r = json_set_text(ret, "event", slice_of(chatwoot_notice_text(d->notice)))) ||
+	    (r = json_set_text(ret, "event_id", slice_of(id))) ||
+	    (r = json_set_text(ret, "tenant", e->tenant->name)) ||
+	    (r = set_text_or_null(ret, "domain", domain_of(e, in))) ||
+	    (r = json_set_int(ret, "account_id", d->account)) ||
+	    (r = set_id(ret, "inbox_id", d->inbox)) ||
+	    (r = set_id(ret, "conversation_id", d->conversation)) ||
+	    (r = d->notice == CW_N_CONTACT ? chatwoot_changed_contact(last->doc, &contact) : chatwoot_contact(last->doc, &contact)) ||
+	    (r = chatwoot_raw(last->doc, &raw)))
+		return r;
+	struct json *give = contact;
+	contact = NULL;
+	if ((r = json_set(ret, "contact", give)))
+		return r;
+	give = raw;
+	raw = NULL;
+	return json_set(ret, "raw", give);
+}
+
+static int
+notice_build(const struct errand *e, struct arena *a, struct json *body, const char **reterr_why)
+{
+	CLEANUP(last_event_free) struct last_event last = { .doc = NULL };
+	int r = member_open(&e->delivery->member[0], a, &last, reterr_why);
+	return r ? r : notice_make(e, &last, body);
+}
+
+static int
+question_build(const struct errand *e, struct arena *a, struct json *body, enum chatwoot_channel *ret_channel,
+    const char **reterr_why)
+{
+	CLEANUP(last_event_free) struct last_event last = { .doc = NULL };
+	CLEANUP(json_freep) struct json *messages = json_new_array();
+	int r = messages ? messages_make(e->delivery, a, messages, &last, reterr_why) : -ENOMEM;
+	if (r)
+		return r;
+	*ret_channel = last.facts.channel;
+	struct json *given = messages;
+	messages = NULL;
+	return body_make(e, given, &last, a, body);
+}
+
 static int
 hub_build(const struct errand *e, struct arena *a, struct request *ret, const char **reterr_why)
 {
-	CLEANUP(last_event_free) struct last_event last = { .doc = NULL };
 	CLEANUP(json_freep) struct json *body = json_new_object();
-	CLEANUP(json_freep) struct json *messages = json_new_array();
-	if (!body || !messages)
+	if (!body)
 		return -ENOMEM;
 
-	*ret = (struct request){ .url = arena_copy(a, e->url) };
+	*ret = (struct request){ .method = HTTP_M_POST, .url = arena_copy(a, e->url) };
 	int r = headers_make(e, a, ret, reterr_why);
 	if (r == 0)
-		r = messages_make(e->delivery, a, messages, &last, reterr_why);
-	if (r)
-		return r;
-	struct json *given = messages;
-	messages = NULL;
-	r = body_make(e, given, &last, a, body);
+		r = e->delivery->notice != CW_N_NONE ? notice_build(e, a, body, reterr_why)
+		    : question_build(e, a, body, &ret->channel, reterr_why);
 	if (r == 0)
 		r = json_print(body, &ret->body);
 	if (r == 0 && arena_overflowed(a))
 		r = -ENOMEM;
 	return r;
+}
+
+static enum delivery_step
+hub_first(const struct delivery *d, bool may_look)
+{
+	(void)d;
+	(void)may_look;
+	return STEP_POST;
 }
 
 static void
@@ -235,93 +295,35 @@ stop(struct judgement *j, const char *reason)
 	j->reason = reason;
 }
 
-/* Without U+0000: no database of a Chatwoot can hold it. */
 static int
-without_nul(struct slice text, struct buf *out)
+judge_object(const struct answer *w, const struct json *doc, struct arena *a, struct judgement *j)
 {
-	int r = 0;
-	while (r == 0 && text.len > 0) {
-		const char *nul = memchr(text.ptr, '\0', text.len);
-		size_t n = nul ? (size_t)(nul - text.ptr) : text.len;
-		r = buf_append(out, text.ptr, n);
-		text = slice_after(text, nul ? n + 1 : n);
-	}
-	return r;
-}
-
-static int
-reply_make(struct slice content, struct arena *a, struct judgement *j)
-{
-	CLEANUP(buf_free) struct buf payload = { 0 }, clean = { 0 };
-	int r = without_nul(content, &clean);
-	content = buf_view(&clean);
-	if (r || content.len == 0)
-		return r;
-	struct slice text = text_cut(content, REPLY_CHARACTERS);
-	if ((r = buf_append_slice(&payload, SLICE("{\"content\":"))) || (r = json_quote(text, &payload)) ||
-	    (r = buf_append_slice(&payload, SLICE("}"))))
-		return r;
-	j->reply = arena_copy(a, buf_view(&payload));
-	j->cut = text.len < content.len;
-	return j->reply.len > 0 ? 0 : -ENOMEM;
-}
-
-/* Kinds of answer that mean something here later.  To take one for "nothing
- * to say" now would lose it without a word. */
-static const char *
-unsupported(const struct json *doc)
-{
-	static const struct { const char *key, *reason; } kinds[] = {
-		{ "messages", "unsupported answer: messages" },
-		{ "handoff",  "unsupported answer: handoff" },
-		{ "note",     "unsupported answer: note" },
-		{ "labels",   "unsupported answer: labels" },
+	const struct delivery *d = w->delivery;
+	const struct chatwoot_question asked = {
+		.event = d->event, .tenant = d->tenant, .account = d->account, .conversation = d->conversation, .channel = w->channel,
 	};
-	const struct json *value;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		enum json_type t = json_get(doc, kinds[i].key, &value);
-		if (t != JSON_ABSENT && t != JSON_NULL)
-			return kinds[i].reason;
-	}
-	return NULL;
-}
-
-static int
-judge_object(const struct json *doc, struct arena *a, struct judgement *j)
-{
-	const struct json *value, *content;
-	const char *reason;
-
-	if (json_get(doc, "status", &value) == JSON_STRING && slice_eq(json_text(value), SLICE("error"))) {
+	struct chatwoot_answer answer;
+	const char *why;
+	int r = chatwoot_answer_read(doc, &asked, a, &answer, &why);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		dead(j, why);
+	} else if (answer.failed) {
 		dead(j, "the hub answered status error");
-		return 0;
+		j->detail = answer.words;
+	} else {
+		j->verdict = SETTLE_DONE;
+		j->part = answer.part;
+		j->parts = answer.parts;
+		j->cut = answer.cut;
 	}
-	if ((reason = unsupported(doc))) {
-		dead(j, reason);
-		return 0;
-	}
-	enum json_type response = json_get(doc, "response", &value);
-	if (response != JSON_OBJECT && response != JSON_NULL && response != JSON_ABSENT) {
-		dead(j, "the answer's response is no object");
-		return 0;
-	}
-	enum json_type t = json_get(value, "content", &content);
-	if (t == JSON_ABSENT)
-		t = json_get(doc, "content", &content);
-	j->verdict = SETTLE_DONE;
-	if (t == JSON_ABSENT || t == JSON_NULL)
-		return 0;
-	if (t != JSON_STRING) {
-		dead(j, "the answer's content is no text");
-		return 0;
-	}
-	return slice_trim(json_text(content)).len > 0 ? reply_make(json_text(content), a, j) : 0;
+	return 0;
 }
 
 static int
 judge_body(const struct answer *w, struct arena *a, struct judgement *j)
 {
-	static const char *const words[] = { "error", "message", NULL };
 	struct json_limits limits = json_default_limits;
 	struct json_fault fault;
 	limits.object = false;
@@ -344,10 +346,7 @@ judge_body(const struct answer *w, struct arena *a, struct judgement *j)
 		dead(j, "the answer is no JSON object");
 		return 0;
 	}
-	r = judge_object(doc, a, j);
-	if (r == 0 && j->verdict == SETTLE_DEAD)
-		j->detail = peer_words(w->body, a, words);
-	return r;
+	return judge_object(w, doc, a, j);
 }
 
 static void
@@ -402,9 +401,13 @@ hub_judge(const struct answer *w, struct arena *a, struct judgement *ret)
 		judge_status(w, ret);
 	else if (w->error != CLIENT_OK)
 		judge_error(w, ret);
+	else if (w->delivery->notice != CW_N_NONE)
+		return 0;               /* told: nobody asked for an answer */
+	else if (w->status == 202)
+		ret->verdict = SETTLE_WAIT;
 	else if (slice_trim(w->body).len > 0)
 		return judge_body(w, a, ret);
 	return 0;
 }
 
-const struct destination to_hub = { .name = "hub", .build = hub_build, .judge = hub_judge };
+const struct destination to_hub = { .name = "hub", .first = hub_first, .build = hub_build, .judge = hub_judge };

@@ -143,29 +143,38 @@ open_token(const struct secret_key *key, const struct tenant *t, const char *fie
 
 static int
 to_hub_of(const struct where *w, const struct config *config, const struct secret_key *key,
-    const struct tenant *t, struct arena *a, struct slice *ret_url, struct slice *ret_token, const char **reterr_why)
+    const struct tenant *t, struct arena *a, struct where_target *ret, const char **reterr_why)
 {
 	if (t->hub_url.len > 0) {
 		/* The default hub's token is never shown to a tenant's own hub. */
-		*ret_url = t->hub_url;
-		int r = open_token(key, t, "hub/token", t->hub_token, a, ret_token);
+		ret->url = t->hub_url;
+		int r = open_token(key, t, "hub/token", t->hub_token, a, &ret->token);
 		if (r != -EBADMSG)
 			return r;
 		*reterr_why = "the hub's token can not be opened with outgoing.key";
 		return WHERE_E_WAIT;
 	}
 	if (config->hub.url.len > 0) {
-		*ret_url = config->hub.url;
-		*ret_token = arena_copy(a, buf_view(&w->hub_token));
-		return ret_token->len == w->hub_token.len ? 0 : -ENOMEM;
+		ret->url = config->hub.url;
+		ret->token = arena_copy(a, buf_view(&w->hub_token));
+		return ret->token.len == w->hub_token.len ? 0 : -ENOMEM;
 	}
 	*reterr_why = "no hub is configured for this tenant";
 	return WHERE_E_WAIT;
 }
 
+/* "installation/ID/bot_token" */
+static int
+open_of(const struct secret_key *key, const struct tenant *t, const struct tenant_installation *in, const char *name,
+    struct slice sealed, struct arena *a, struct slice *ret)
+{
+	struct slice field = arena_printf(a, "installation/%.*s/%s", (int)in->id.len, in->id.ptr, name);
+	return field.len == 0 ? -ENOMEM : open_token(key, t, field.ptr, sealed, a, ret);
+}
+
 static int
 to_installation(const struct secret_key *key, const struct tenant *t, const struct delivery *d, struct arena *a,
-    struct slice *ret_url, struct slice *ret_token, const char **reterr_why)
+    struct where_target *ret, const char **reterr_why)
 {
 	const struct tenant_installation *in = tenant_installation_find(t, d->installation);
 	if (!in || !tenant_account_find(in, d->account)) {
@@ -176,28 +185,49 @@ to_installation(const struct secret_key *key, const struct tenant *t, const stru
 		*reterr_why = "no bot token";
 		return WHERE_E_STOP;
 	}
-	struct slice field = arena_printf(a, "installation/%.*s/bot_token", (int)in->id.len, in->id.ptr);
-	if (field.len == 0)
-		return -ENOMEM;
-	*ret_url = in->url;
-	int r = open_token(key, t, field.ptr, in->bot_token, a, ret_token);
+	ret->url = in->url;
+	ret->bot_id = in->bot_id;
+	int r = open_of(key, t, in, "bot_token", in->bot_token, a, &ret->token);
+	if (r == 0)
+		r = open_of(key, t, in, "user_token", in->user_token, a, &ret->user_token);
 	if (r != -EBADMSG)
 		return r;
-	*reterr_why = "the bot token can not be opened with outgoing.key";
+	*reterr_why = "a token of Chatwoot's can not be opened with outgoing.key";
 	return WHERE_E_WAIT;
 }
 
 int
-where_to(const struct where *w, const struct config *config, const struct secret_key *key,
-    const struct tenant *t, const struct delivery *d, struct arena *a,
-    struct slice *ret_url, struct slice *ret_token, const char **reterr_why)
+where_installation(const struct secret_key *key, const struct tenant *t, const struct delivery *d, struct arena *a,
+    struct slice *ret_url, struct slice *ret_token)
 {
+	const struct tenant_installation *in = tenant_installation_find(t, d->installation);
+	if (!in || !tenant_account_find(in, d->account))
+		return WHERE_E_GONE;
+	*ret_url = in->url;
+	int r = open_of(key, t, in, "bot_token", in->bot_token, a, ret_token);
+	return r == -EBADMSG ? WHERE_E_GONE : r;
+}
+
+int
+where_to(const struct where *w, const struct config *config, const struct secret_key *key,
+    const struct tenant *t, const struct delivery *d, struct arena *a, struct where_target *ret, const char **reterr_why)
+{
+	*ret = (struct where_target){ .bot_id = 0 };
 	switch (d->dest) {
 	case DEST_HUB:
-		return to_hub_of(w, config, key, t, a, ret_url, ret_token, reterr_why);
+		return to_hub_of(w, config, key, t, a, ret, reterr_why);
 	case DEST_CHATWOOT:
-		return to_installation(key, t, d, a, ret_url, ret_token, reterr_why);
+		return to_installation(key, t, d, a, ret, reterr_why);
 	}
 	*reterr_why = "no such destination";
 	return WHERE_E_GONE;
+}
+
+void
+where_wipe(struct where_target *target)
+{
+	if (target->token.len > 0)
+		crypt_wipe((char *)(uintptr_t)target->token.ptr, target->token.len);
+	if (target->user_token.len > 0)
+		crypt_wipe((char *)(uintptr_t)target->user_token.ptr, target->user_token.len);
 }

@@ -35,10 +35,14 @@ enum where_outcome {
 	WHERE_E_WAIT,       /* not configured, or cannot be opened: wait a while */
 	WHERE_E_STOP,       /* wait until the credentials change */
 };
-/* URL and plain token (in the arena: wipe it) for a delivery.  0, an outcome
- * with a static *reterr_why, or -ENOMEM. */
+/* Where a delivery goes: URL and plain tokens, in the arena: wipe them. */
+struct where_target { struct slice url, token, user_token; int64_t bot_id; };
+void where_wipe(struct where_target *);
+/* 0, an outcome with a static *reterr_why, or -ENOMEM. */
 MUST_CHECK int where_to(const struct where *, const struct config *, const struct secret_key *,
-    const struct tenant *, const struct delivery *, struct arena *,
-    struct slice *ret_url, struct slice *ret_token, const char **reterr_why);
+    const struct tenant *, const struct delivery *, struct arena *, struct where_target *ret, const char **reterr_why);
+/* URL and bot token of the delivery's installation.  0, WHERE_E_GONE or -ENOMEM. */
+MUST_CHECK int where_installation(const struct secret_key *, const struct tenant *, const struct delivery *,
+    struct arena *, struct slice *ret_url, struct slice *ret_token);
 
 #endif

@@ -26,13 +26,27 @@ static const struct { uint16_t kind; handler *handle; } handlers[] = {
 	{ P_SETTLE,        on_settle },
 	{ P_TENANT_FIND,   on_tenant_find },
 	{ P_PROBE,         on_probe },
+	{ P_TOKEN_FIND,    on_token_find },
+	{ P_QUESTION,      on_question },
+	{ P_ANSWER,        on_answer },
 	{ P_HELLO,         on_hello },
+	{ P_HEARD,         on_heard },
+	{ P_TALK,          on_talk },
 	{ P_TENANT_PUT,    on_tenant_put },
 	{ P_TENANT_LIST,   on_tenant_list },
 	{ P_TENANT_REMOVE, on_tenant_remove },
 	{ P_QUEUE_LIST,    on_queue_list },
 	{ P_QUEUE_RETRY,   on_queue_retry },
 	{ P_QUEUE_DROP,    on_queue_drop },
+	{ P_QUEUE_HOLD,    on_queue_hold },
+	{ P_QUEUE_RELEASE, on_queue_release },
+	{ P_TRACE,         on_trace },
+	{ P_BODY,          on_body },
+	{ P_PERSON,        on_person },
+	{ P_ERASE,         on_erase },
+	{ P_TOKEN_NEW,     on_token_new },
+	{ P_TOKEN_LIST,    on_token_list },
+	{ P_TOKEN_REVOKE,  on_token_revoke },
 	{ P_QUEUE_COUNTS,  on_queue_counts },
 	{ P_CHECK,         on_check },
 };
@@ -61,6 +75,11 @@ answer_refused(struct keeper *k, uint16_t kind, uint64_t request, const char *wh
 	case P_PUT:
 		answer_begin(k, &w, P_PUT_DONE, request);
 		wire_put_u64(&w, T_RESULT, PUT_REFUSED);
+		wire_put(&w, T_REASON, slice_of(why));
+		return wire_end(&w);
+	case P_ANSWER:
+		answer_begin(k, &w, P_ANSWER_OK, request);
+		wire_put_u64(&w, T_RESULT, ANSWER_REFUSED);
 		wire_put(&w, T_REASON, slice_of(why));
 		return wire_end(&w);
 	case P_SETTLE:
@@ -246,6 +265,7 @@ batch_end(struct keeper *k)
 	}
 	send_answers(k);
 	send_wake(k);
-	if (store_checkpoint(k->store, false) < 0)
+	if (store_checkpoint(k->store, k->shred) < 0)
 		keeper_die(k, "moving the log into the file");
+	k->shred = false;
 }

@@ -5,8 +5,10 @@
  *   commit.c       the batch: requests are handled as they come, the store is
  *                  flushed once, then all answers leave
  *   on_worker.c    put, tenant find, probe
+ *   on_answer.c    answers that the hub gives by itself, and their tokens
  *   on_courier.c   hello, claim, begin, settle
- *   on_operator.c  tenants, queue, books
+ *   on_operator.c  tenants, tokens
+ *   on_queue.c     what is queued, and the operator's hand in it
  *   recount.c      ponte check --store, in a process of its own
  *   disk.c         how much room is left
  *   setup.c        settings, store, socket
@@ -85,7 +87,9 @@ struct keeper {
 	int64_t commit_ms, probe_ms;    /* of the last one */
 	int64_t flush_us;               /* how long the last commit took */
 	size_t  company;                /* requests that share a commit lately: the most, sinking by one */
-	int64_t prune_ms, slice_ms, alive_ms;   /* of the next one */
+	int64_t prune_ms, slice_ms, alive_ms, age_ms;   /* of the next one */
+	bool    old;                    /* the alarm of the oldest was given */
+	bool    shred;                  /* something was erased: the log is to be emptied */
 
 	struct {
 		struct buf out;
@@ -145,11 +149,22 @@ void courier_release(struct keeper *);              /* its connection is gone: i
 /* handlers */
 typedef int handler(struct keeper *, struct peer *, const struct wire_frame *);
 handler on_probe, on_tenant_find, on_put;
-handler on_hello, on_claim, on_begin, on_settle;
+handler on_token_find, on_question, on_answer;
+handler on_hello, on_claim, on_begin, on_settle, on_heard, on_talk;
 handler on_tenant_put, on_tenant_list, on_tenant_remove;
-handler on_queue_list, on_queue_retry, on_queue_drop, on_queue_counts, on_check;
+handler on_token_new, on_token_list, on_token_revoke;
+handler on_queue_list, on_queue_retry, on_queue_hold, on_queue_release, on_queue_drop, on_queue_counts;
+handler on_trace, on_body, on_person, on_erase, on_check;
+
+/* on_courier.c: T_NEXT groups of an answer.  0, -ENOMEM, or -EPROTO: a kind that
+ * no answer makes, or too many. */
+MUST_CHECK int read_next(struct keeper *, const struct wire_frame *, struct store_next **ret, size_t *ret_n);
+int64_t ms_to_us(int64_t ms);
 
 /* on_operator.c */
+MUST_CHECK int answer_ok(struct keeper *, const struct wire_frame *);
+
+/* on_queue.c */
 void put_count(struct wire_writer *, const struct store_count *);
 
 /* recount.c */
@@ -165,6 +180,7 @@ void disk_full(struct keeper *);                    /* the store said so */
 MUST_CHECK int setup_check(struct config_source);   /* exit status */
 MUST_CHECK int setup_all(struct keeper *);
 void setup_reload(struct keeper *);
+void setup_rules(struct keeper *);                  /* the store hears what the settings say */
 void setup_undo(struct keeper *);
 unsigned setup_roles(const struct keeper *, uid_t);
 

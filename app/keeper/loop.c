@@ -16,6 +16,8 @@
 #define PRUNE_SLICE_MS  5
 #define PRUNE_ROWS      64              /* looked at between two looks at the clock */
 #define LOW_DISK_MS     1000
+#define AGE_EVERY_MS    5000            /* while something waits */
+#define AGE_SLICE_MS    50              /* while there is more to end */
 #define GOODBYE_MS      1000
 #define GATHER_FLUSH_US 1000            /* below that waiting costs more than it saves */
 #define GATHER_MAX_US   3000
@@ -91,10 +93,15 @@ prune(struct keeper *k)
 {
 	bool more = false;
 	int64_t until = clock_mono_ms() + PRUNE_SLICE_MS;
+	const struct store_retention keep = {
+		.keys_us = k->now_us - k->config.store.retention.keys * 1000,
+		.answered_us = k->now_us - k->config.store.retention.bodies * 1000,
+		.noted_us = k->now_us - k->config.store.retention.noted * 1000,
+		.failed_us = k->now_us - k->config.store.retention.failed * 1000, .rows = PRUNE_ROWS,
+	};
 	k->slice_ms = k->now_ms + 1000;
 	do {
-		int r = store_prune(k->store, k->now_us - k->config.store.retention.keys * 1000,
-		    k->now_us - k->config.store.retention.bodies * 1000, PRUNE_ROWS, &more);
+		int r = store_prune(k->store, &keep, &more);
 		if (r == -EIO)
 			keeper_die(k, "pruning");
 		if (r < 0) {
@@ -106,6 +113,45 @@ prune(struct keeper *k)
 	if (!more)
 		k->prune_ms = k->now_ms + PRUNE_EVERY_MS;
 	return more;
+}
+
+/* One alarm when the oldest that waits is too old, one notice when it is gone. */
+static void
+watch_oldest(struct keeper *k)
+{
+	int64_t since = 0;
+	if (store_oldest(k->store, &since) < 0)
+		return;
+	int64_t age_s = since ? (k->now_us - since) / 1000000 : 0;
+	bool old = age_s * 1000 > k->config.delivery.oldest_alarm;
+	if (old && !k->old)
+		log_event(LOG_ALARM, "queue-old", LOG_INT("oldest_s", age_s), LOG_INT("pending", store_pending(k->store)),
+		    LOG_STR("next", "see ponte queue list and the log's breaker-open and destination-alarm lines"));
+	else if (!old && k->old)
+		log_event(LOG_NOTICE, "queue-young", LOG_INT("oldest_s", age_s));
+	k->old = old;
+}
+
+/* What nobody may claim now grows old all the same. */
+static void
+age(struct keeper *k)
+{
+	size_t ended = 0;
+	bool more = false;
+	if (k->now_ms < k->age_ms || (store_pending(k->store) == 0 && !k->old))
+		return;
+	int r = store_age(k->store, k->now_us, &ended, &more);
+	if (r == -EIO)
+		keeper_die(k, "ending what is too old");
+	if (r < 0)
+		log_event(LOG_ERROR, "age-failed", LOG_STR("why", store_error(k->store)));
+	if (ended) {
+		log_event(LOG_WARN, "deliveries-ended", LOG_INT("count", ended),
+		    LOG_STR("why", "older than delivery.message_age or delivery.give_up; see ponte queue list"));
+		keeper_wake(k);
+	}
+	k->age_ms = k->now_ms + (more ? AGE_SLICE_MS : AGE_EVERY_MS);
+	watch_oldest(k);
 }
 
 static void
@@ -135,6 +181,8 @@ timeout_ms(const struct keeper *k)
 		wait = nearest(k->now_ms, k->start_ms + KEEPER_CLAIMS_MS, wait);
 	if (k->disk.low)
 		wait = nearest(k->now_ms, k->now_ms + LOW_DISK_MS, wait);
+	if (store_pending(k->store) > 0 || k->old)
+		wait = nearest(k->now_ms, k->age_ms, wait);
 	return wait;
 }
 
@@ -177,6 +225,7 @@ round_of(struct keeper *k, int wait_ms, int *ret_error)
 	end_waiting_for_claims(k);
 	if (k->release_due)
 		courier_release(k);
+	age(k);
 	gather(k);
 	batch_end(k);
 	peer_bury(k);

@@ -19,7 +19,7 @@ not_the_courier(struct keeper *k, const struct wire_frame *f)
 }
 
 /* Times come as milliseconds from another process: what cannot be is no time. */
-static int64_t
+int64_t
 ms_to_us(int64_t ms)
 {
 	return ms > 0 && ms < INT64_C(100) * 365 * 86400 * 1000 ? ms * 1000 : 0;
@@ -141,8 +141,13 @@ put_batch(void *context, const struct store_batch *b)
 	wire_put_i64(w, T_ATTEMPT, b->attempt);
 	wire_put_i64(w, T_CRASHES, b->crashes);
 	wire_put_i64(w, T_CREATED_US, b->created_us);
-	if (b->dest == DEST_CHATWOOT)
+	if (b->dest == DEST_CHATWOOT) {
 		wire_put(w, T_PAYLOAD, b->payload);
+		wire_put_i64(w, T_MESSAGE, b->message);
+		wire_put_u64(w, T_LOOKUP, b->lookup);
+	} else if (b->notice != CW_N_NONE) {
+		wire_put_u64(w, T_NOTICE, b->notice);
+	}
 }
 
 static void
@@ -154,6 +159,7 @@ put_member(void *context, const struct store_member *m)
 	wire_put(w, T_EVENT_ID, slice_from(m->event.byte, sizeof(m->event.byte)));
 	wire_put_i64(w, T_MESSAGE, m->message);
 	wire_put_u64(w, T_LATE, m->late);
+	wire_put_u64(w, T_REPLAYED, m->replayed);
 	wire_put_i64(w, T_DECISION, m->decision);
 	wire_put_i64(w, T_RECEIVED_US, m->received_us);
 	wire_put(w, T_FACTS, m->facts);
@@ -197,8 +203,6 @@ on_claim(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		return not_the_courier(k, f);
 	struct store_claim ask = {
 		.now_us = k->now_us, .max = max < CLAIM_MAX ? max : CLAIM_MAX,
-		.age_us = ms_to_us(wire_i64(f->payload, T_MESSAGE_AGE_MS, 0)),
-		.give_up_us = ms_to_us(wire_i64(f->payload, T_GIVE_UP_MS, 0)),
 	};
 	int r = read_busy(k, f, &busy, &ask.busies);
 	if (r < 0)
@@ -212,7 +216,7 @@ on_claim(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	k->woken = false;
 	if (claimed.ended)
 		log_event(LOG_WARN, "deliveries-ended", LOG_INT("count", claimed.ended),
-		    LOG_STR("why", "older than delivery.message_age or delivery.give_up; see ponte queue list"));
+		    LOG_STR("why", "too old, given up, or waited for in vain; see ponte queue list"));
 	if (claimed.delay_us >= 0)
 		wire_put_i64(&c.w, T_DELAY_MS, (claimed.delay_us + 999) / 1000);
 	return wire_end(&c.w);
@@ -224,11 +228,19 @@ int
 on_begin(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	struct wire_writer w;
+	struct slice shown;
+	struct chatwoot_facts facts;
+	struct chatwoot_policy policy;
 	const char *why = "";
 	if (p != k->courier)
 		return not_the_courier(k, f);
-	int64_t delivery = wire_i64(f->payload, T_DELIVERY, 0);
-	int r = store_begin(k->store, delivery, k->now_us, &why);
+	struct store_begin ask = { .delivery = wire_i64(f->payload, T_DELIVERY, 0), .now_us = k->now_us };
+	if (wire_find(f->payload, T_FACTS, &shown)) {
+		if (chatwoot_unpack(shown, &facts, &policy) < 0)
+			return answer_error(k, f, E_BAD_REQUEST, "the conversation as it was read cannot be read");
+		ask.shown = &facts;
+	}
+	int r = store_begin(k->store, &ask, &why);
 	if (r < 0)
 		return r;
 	answer_begin(k, &w, P_BEGIN_OK, f->request);
@@ -238,8 +250,7 @@ on_begin(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	return wire_end(&w);
 }
 
-/* 0, -ENOMEM, or -EPROTO: a kind that no answer makes, or too many. */
-static int
+int
 read_next(struct keeper *k, const struct wire_frame *f, struct store_next **ret, size_t *ret_n)
 {
 	size_t n = count_tag(f->payload, T_NEXT), i = 0;
@@ -251,11 +262,10 @@ read_next(struct keeper *k, const struct wire_frame *f, struct store_next **ret,
 		if (field.tag != T_NEXT)
 			continue;
 		uint64_t kind = wire_u64(field.value, T_KIND, 0);
-		if (kind != DELIVERY_K_REPLY && kind != DELIVERY_K_NOTE && kind != DELIVERY_K_HANDOFF)
+		if (kind > DELIVERY_K_LAST || kind == DELIVERY_K_NONE || delivery_dest_of((enum delivery_kind)kind) != DEST_CHATWOOT)
 			return -EPROTO;
-		next[i] = (struct store_next){ (enum delivery_kind)kind, wire_i64(field.value, T_N, (int64_t)i + 1),
+		next[i++] = (struct store_next){ (enum delivery_kind)kind, ms_to_us(wire_i64(field.value, T_DELAY_MS, 0)),
 			wire_text(field.value, T_PAYLOAD) };
-		i++;
 	}
 	*ret = next;
 	*ret_n = n;
@@ -278,7 +288,7 @@ on_settle(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		.status = wire_i64(f->payload, T_STATUS, 0), .reason = reason_of(f),
 	};
 	int r = read_next(k, f, &next, &how.nexts);
-	if (r == -EPROTO || verdict < SETTLE_DONE || verdict > SETTLE_RELEASE)
+	if (r == -EPROTO || verdict < SETTLE_DONE || verdict > SETTLE_LAST)
 		return answer_error(k, f, E_BAD_REQUEST, "a settle with a verdict or a delivery that there is not");
 	if (r < 0)
 		return r;
@@ -290,5 +300,46 @@ on_settle(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		keeper_wake(k);
 	answer_begin(k, &w, P_SETTLE_OK, f->request);
 	wire_put_u64(&w, T_RESULT, r == 0 ? SETTLE_OK : SETTLE_GONE);
+	return wire_end(&w);
+}
+
+/* ---- what never came ---- */
+
+static void
+put_heard(void *context, struct slice tenant, struct slice installation, int64_t last_us)
+{
+	struct wire_writer *w = context;
+	size_t mark = wire_open(w, T_ROW);
+	wire_put(w, T_NAME, tenant);
+	wire_put(w, T_INSTALLATION, installation);
+	wire_put_i64(w, T_RECEIVED_US, last_us);
+	wire_close(w, mark);
+}
+
+int
+on_heard(struct keeper *k, struct peer *p, const struct wire_frame *f)
+{
+	(void)p;
+	struct wire_writer w;
+	answer_begin(k, &w, P_HEARD_OK, f->request);
+	int r = store_heard(k->store, put_heard, &w);
+	return r < 0 ? r : wire_end(&w);
+}
+
+int
+on_talk(struct keeper *k, struct peer *p, const struct wire_frame *f)
+{
+	(void)p;
+	struct wire_writer w;
+	int64_t latest = 0;
+	struct store_talk which = {
+		.tenant = wire_text(f->payload, T_NAME), .installation = wire_text(f->payload, T_INSTALLATION),
+		.account = wire_i64(f->payload, T_ACCOUNT, 0), .conversation = wire_i64(f->payload, T_CONVERSATION, 0),
+	};
+	int r = store_latest(k->store, &which, &latest);
+	if (r < 0)
+		return r;
+	answer_begin(k, &w, P_TALK_OK, f->request);
+	wire_put_i64(&w, T_MESSAGE, latest);
 	return wire_end(&w);
 }

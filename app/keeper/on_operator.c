@@ -1,4 +1,3 @@
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -8,11 +7,9 @@
 
 #define LIST_BYTES     (8 * MIB)        /* of records in one answer */
 #define LIST_MAX       200
-#define ROWS_MAX       1000
 #define ACCOUNTS_MAX   100000
-#define IDS_MAX        10000
 
-static int
+int
 answer_ok(struct keeper *k, const struct wire_frame *f)
 {
 	struct wire_writer w;
@@ -118,174 +115,63 @@ on_tenant_remove(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	return answer_ok(k, f);
 }
 
-/* ---- queue ---- */
+/* ---- tokens ---- */
 
-/* 0, -ENOMEM or -EPROTO. */
-static int
-read_filter(struct keeper *k, struct slice in, struct store_filter *ret, struct uuid *ret_event)
+int
+on_token_new(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
-	size_t n = 0;
-	struct wire_field field;
-	struct slice event;
-	uint64_t state = wire_u64(in, T_STATE, 0), kind = wire_u64(in, T_KIND, 0), max = wire_u64(in, T_MAX, ROWS_MAX);
-	for (struct wire_reader r = { .rest = in }; wire_next(&r, &field);)
-		n += field.tag == T_DELIVERY && field.value.len == sizeof(uint64_t);
-	if (n > IDS_MAX || state > DELIVERY_ERASED || kind > DELIVERY_K_KNOWLEDGE)
-		return -EPROTO;
-	int64_t *id = arena_take(k->scratch, (n + 1) * sizeof(*id));
-	if (!id)
-		return -ENOMEM;
-	*ret = (struct store_filter){
-		.tenant = wire_text(in, T_NAME), .state = (enum delivery_state)state, .kind = (enum delivery_kind)kind,
-		.id = id, .after = wire_i64(in, T_AFTER, 0), .max = max && max < ROWS_MAX ? max : ROWS_MAX,
+	(void)p;
+	struct store_token token = {
+		.tenant = wire_text(f->payload, T_NAME), .name = wire_text(f->payload, T_LABEL),
+		.hash = wire_text(f->payload, T_HASH), .scopes = wire_u64(f->payload, T_SCOPES, 0),
+		.made_us = k->now_us, .expires_us = wire_i64(f->payload, T_DUE_US, 0),
 	};
-	for (struct wire_reader r = { .rest = in }; wire_next(&r, &field);)
-		if (field.tag == T_DELIVERY && field.value.len == sizeof(uint64_t)) {
-			uint64_t one;
-			memcpy(&one, field.value.ptr, sizeof(one));
-			id[ret->ids++] = (int64_t)le64toh(one);
-		}
-	if (wire_find(in, T_EVENT_ID, &event)) {
-		if (event.len != sizeof(ret_event->byte))
-			return -EPROTO;
-		memcpy(ret_event->byte, event.ptr, event.len);
-		ret->event = ret_event;
-	}
-	return 0;
-}
-
-static int
-bad_filter(struct keeper *k, const struct wire_frame *f, int r)
-{
-	return r == -ENOMEM ? r : answer_error(k, f, E_BAD_REQUEST, "a filter that cannot be");
+	if (token.hash.len != 32 || !settings_name_ok(token.name) || token.scopes == 0)
+		return answer_error(k, f, E_BAD_REQUEST, "a token lacks its name, its hash or its scopes");
+	int r = store_token_new(k->store, &token);
+	if (r < 0)
+		return r;
+	if (r != 0)
+		return answer_error(k, f, r == STORE_E_NONE ? E_NOT_FOUND : E_CONFLICT,
+		    r == STORE_E_NONE ? "there is no such tenant" : "the tenant has a token of that name; revoke it first");
+	log_event(LOG_NOTICE, "token-new", LOG_TEXT("tenant", token.tenant), LOG_TEXT("name", token.name));
+	return answer_ok(k, f);
 }
 
 static void
-put_row(void *context, const struct store_row *row)
+put_token(void *context, const struct store_token *token)
 {
 	struct wire_writer *w = context;
 	size_t mark = wire_open(w, T_ROW);
-	wire_put_i64(w, T_DELIVERY, row->id);
-	wire_put(w, T_NAME, row->tenant);
-	wire_put_u64(w, T_KIND, row->kind);
-	wire_put_u64(w, T_STATE, row->state);
-	wire_put(w, T_EVENT_ID, slice_from(row->event.byte, sizeof(row->event.byte)));
-	wire_put(w, T_REQUEST_ID, row->request_id);
-	wire_put(w, T_INSTALLATION, row->installation);
-	wire_put(w, T_SENDER, row->sender);
-	wire_put_i64(w, T_N, row->n);
-	wire_put_i64(w, T_ACCOUNT, row->account);
-	wire_put_i64(w, T_CONVERSATION, row->conversation);
-	wire_put_i64(w, T_INBOX, row->inbox);
-	wire_put_i64(w, T_MESSAGE, row->message);
-	wire_put_i64(w, T_DECISION, row->decision);
-	wire_put_i64(w, T_ATTEMPT, row->attempt);
-	wire_put_i64(w, T_CRASHES, row->crashes);
-	wire_put_i64(w, T_STATUS, row->status);
-	wire_put(w, T_REASON, row->reason);
-	wire_put_i64(w, T_BATCH, row->batch);
-	wire_put_u64(w, T_LATE, row->late);
-	wire_put_i64(w, T_RECEIVED_US, row->received_us);
-	wire_put_i64(w, T_CREATED_US, row->created_us);
-	wire_put_i64(w, T_DUE_US, row->due_us);
-	wire_put_i64(w, T_SETTLED_US, row->settled_us);
+	wire_put(w, T_NAME, token->tenant);
+	wire_put(w, T_LABEL, token->name);
+	wire_put_u64(w, T_SCOPES, token->scopes);
+	wire_put_i64(w, T_CREATED_US, token->made_us);
+	wire_put_i64(w, T_DUE_US, token->expires_us);
+	wire_put_i64(w, T_RECEIVED_US, token->used_us);
 	wire_close(w, mark);
 }
 
-static int
-end_progress(struct wire_writer *w, const struct store_progress *progress)
-{
-	if (progress->more) {
-		wire_put_u64(w, T_MORE, 1);
-		wire_put_i64(w, T_AFTER, progress->last);
-	}
-	return wire_end(w);
-}
-
 int
-on_queue_list(struct keeper *k, struct peer *p, const struct wire_frame *f)
+on_token_list(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	(void)p;
 	struct wire_writer w;
-	struct store_filter filter;
-	struct store_progress progress;
-	struct uuid event;
-	int r = read_filter(k, f->payload, &filter, &event);
-	if (r < 0)
-		return bad_filter(k, f, r);
 	answer_begin(k, &w, P_QUEUE_ROWS, f->request);
-	r = store_list(k->store, &filter, put_row, &w, &progress);
-	return r < 0 ? r : end_progress(&w, &progress);
+	int r = store_token_list(k->store, wire_text(f->payload, T_NAME), put_token, &w);
+	return r < 0 ? r : wire_end(&w);
 }
 
-static int
-change(struct keeper *k, const struct wire_frame *f, bool drop)
+int
+on_token_revoke(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
-	struct wire_writer w;
-	struct store_filter filter;
-	struct store_progress progress;
-	struct uuid event;
-	bool dry_run = wire_u64(f->payload, T_DRY_RUN, 0) != 0;
-	int r = read_filter(k, f->payload, &filter, &event);
-	if (r < 0)
-		return bad_filter(k, f, r);
-	if (filter.ids == 0 && wire_u64(f->payload, T_ALL, 0) == 0)
-		return answer_error(k, f, E_BAD_REQUEST, "name deliveries, or say --all");
-	r = drop ? store_drop(k->store, &filter, dry_run, k->now_us, &progress)
-	    : store_retry(k->store, &filter, k->now_us, &progress);
+	(void)p;
+	struct slice tenant = wire_text(f->payload, T_NAME), name = wire_text(f->payload, T_LABEL);
+	int r = store_token_revoke(k->store, tenant, name);
 	if (r < 0)
 		return r;
-	if (progress.count && !dry_run) {
-		log_event(LOG_NOTICE, drop ? "queue-drop" : "queue-retry", LOG_INT("count", progress.count),
-		    LOG_TEXT("tenant", filter.tenant));
-		keeper_wake(k);
-	}
-	answer_begin(k, &w, P_OK, f->request);
-	wire_put_i64(&w, T_COUNT, progress.count);
-	return end_progress(&w, &progress);
-}
-
-int
-on_queue_retry(struct keeper *k, struct peer *p, const struct wire_frame *f)
-{
-	(void)p;
-	return change(k, f, false);
-}
-
-int
-on_queue_drop(struct keeper *k, struct peer *p, const struct wire_frame *f)
-{
-	(void)p;
-	return change(k, f, true);
-}
-
-/* ---- books ---- */
-
-void
-put_count(struct wire_writer *w, const struct store_count *c)
-{
-	size_t mark = wire_open(w, T_ROW);
-	wire_put(w, T_NAME, c->tenant);
-	wire_put(w, T_BOOK, slice_of(c->book));
-	wire_put(w, T_STATE, slice_of(c->state));
-	wire_put_i64(w, T_COUNT, c->count);
-	if (c->recount >= 0)
-		wire_put_i64(w, T_RECOUNT, c->recount);
-	wire_close(w, mark);
-}
-
-static void
-put_one_count(void *context, const struct store_count *c)
-{
-	put_count(context, c);
-}
-
-int
-on_queue_counts(struct keeper *k, struct peer *p, const struct wire_frame *f)
-{
-	(void)p;
-	struct wire_writer w;
-	answer_begin(k, &w, P_QUEUE_ROWS, f->request);
-	int r = store_counts(k->store, put_one_count, &w);
-	return r < 0 ? r : wire_end(&w);
+	if (r != 0)
+		return answer_error(k, f, E_NOT_FOUND, "there is no such token; see: ponte token list");
+	log_event(LOG_NOTICE, "token-revoked", LOG_TEXT("tenant", tenant), LOG_TEXT("name", name));
+	return answer_ok(k, f);
 }

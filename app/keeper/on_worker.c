@@ -91,11 +91,15 @@ read_put(const struct keeper *k, struct slice in, struct store_event *ret, struc
 		.sender = wire_text(in, T_SENDER), .request_id = wire_text(in, T_REQUEST_ID),
 		.facts = ret_facts, .policy = ret_policy,
 		.facts_bytes = wire_text(in, T_FACTS), .body = wire_text(in, T_BODY),
-		.received_us = k->now_us, .debounce_us = k->config.hub.debounce * 1000,
+		.received_us = k->now_us, .since_us = wire_i64(in, T_CREATED_US, 0),
+		.dry_run = wire_u64(in, T_DRY_RUN, 0) != 0,
 	};
 	if (id.len != sizeof(ret->id.byte) || ret->tenant.len == 0 || ret->installation.len > 64
 	    || ret->sender.len > 256 || ret->request_id.len > 256)
 		return -EPROTO;
+	/* Written in the future is written now; a worker says no time at all. */
+	if (ret->since_us < 0 || ret->since_us > k->now_us)
+		ret->since_us = k->now_us;
 	memcpy(ret->id.byte, id.ptr, sizeof(ret->id.byte));
 	return chatwoot_unpack(ret->facts_bytes, ret_facts, ret_policy);
 }

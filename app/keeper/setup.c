@@ -41,6 +41,18 @@ setup_check(struct config_source source)
 }
 
 void
+setup_rules(struct keeper *k)
+{
+	const struct config *c = &k->config;
+	store_set_rules(k->store, &(struct store_rules){
+		.message_age_us = c->delivery.message_age * 1000, .give_up_us = c->delivery.give_up * 1000,
+		.debounce_us = c->hub.debounce * 1000, .echo_us = c->chatwoot.echo_wait * 1000,
+		.lookup_us = c->chatwoot.lookup_wait * 1000, .reply_budget = c->delivery.reply_budget,
+		.replay_rate = c->delivery.replay_rate,
+	});
+}
+
+void
 setup_reload(struct keeper *k)
 {
 	CLEANUP(arena_freep) struct arena *memory = NULL;
@@ -52,6 +64,14 @@ setup_reload(struct keeper *k)
 		k->config.store.min_free = fresh.store.min_free;
 		k->config.store.retention = fresh.store.retention;
 		k->config.hub.debounce = fresh.hub.debounce;
+		k->config.hub.reply_deadline = fresh.hub.reply_deadline;
+		k->config.chatwoot = fresh.chatwoot;
+		k->config.delivery.message_age = fresh.delivery.message_age;
+		k->config.delivery.give_up = fresh.delivery.give_up;
+		k->config.delivery.reply_budget = fresh.delivery.reply_budget;
+		k->config.delivery.replay_rate = fresh.delivery.replay_rate;
+		k->config.delivery.oldest_alarm = fresh.delivery.oldest_alarm;
+		setup_rules(k);
 		k->config.limits = fresh.limits;
 		k->config.log = fresh.log;
 		k->disk.looked_ms = 0;
@@ -191,6 +211,7 @@ setup_all(struct keeper *k)
 		r = open_store(k);
 	if (r < 0)
 		return r;
+	setup_rules(k);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = k->epoll_fd < 0 ? negative_errno() : open_signals(k);
 	if (r == 0)

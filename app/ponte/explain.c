@@ -350,7 +350,7 @@ decide(struct cli *cli, struct scratch *m, const struct tenant *t,
 		.dedup = shown_key(cli->arena, event, &facts, key),
 	};
 	if (chatwoot_forwards(verdict.decision)
-	    && chatwoot_entry(event, &facts, false, &ret->message) != 0)
+	    && chatwoot_entry(event, &facts, (struct chatwoot_entry_marks){ .late = false }, &ret->message) != 0)
 		return cli_fail("out of memory");
 	return EXIT_DONE;
 }

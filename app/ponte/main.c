@@ -23,14 +23,22 @@ static const struct command commands[] = {
 	{ "send",    cmd_send,    "send [--conversation ID] [--tenant NAME] [--sender LABEL] [--text TEXT]\n"
 	  "           [--url URL] [--ca FILE] [--wait SECONDS] [--json]",
 	  "send a signed sample message through the front door and follow it" },
-	{ "queue",   cmd_queue,   "queue list | show ID [--body] | retry ID… | drop ID…\n"
-	  "           [--tenant NAME] [--state STATE] [--kind KIND] [--event ID] [--limit N] [--dry-run] [--json]",
+	{ "queue",   cmd_queue,   "queue list | show ID… [--body] | counts | retry | hold | release | drop  (ID… | EVENT | --all)\n"
+	  "           [--tenant NAME] [--state STATE] [--kind KIND] [--event ID] [--older AGE|TIME] [--newer AGE|TIME]\n"
+	  "           [--after ID] [--limit N] [--dry-run] [--json]",
 	  "see and steer what waits to be delivered" },
+	{ "trace",   cmd_trace,   "trace EVENT [--json]",
+	  "tell the whole life of one message" },
 	{ "explain", cmd_explain, "explain FILE… [--tenant NAME | --fixture-tenant] [--sender account|inbox|bot|none]\n"
 	  "           [--timestamp T --signature S --secret-file FILE [--now T]] [--json]",
 	  "say what would be done with these webhook bodies; stores nothing" },
 	{ "tenant",  cmd_tenant,  "tenant import FILE | list | show NAME | remove NAME",
 	  "the tenants, their installations, senders and hubs" },
+	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] | list [--tenant TENANT]\n"
+	  "           | revoke NAME --tenant TENANT [--json]",
+	  "the Bearer tokens of those who call the API" },
+	{ "erase",   cmd_erase,   "erase --tenant TENANT (--contact ID [--installation ID] | --phone NUMBER) [--dry-run] [--json]",
+	  "make everything of one person unreadable" },
 	{ "key",     cmd_key,     "key new [intake|outgoing]",
 	  "make the keys that stored secrets are sealed with" },
 };

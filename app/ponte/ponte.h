@@ -42,6 +42,9 @@ int cmd_send(struct cli *, int argc, char **argv);
 int cmd_explain(struct cli *, int argc, char **argv);
 int cmd_tenant(struct cli *, int argc, char **argv);
 int cmd_key(struct cli *, int argc, char **argv);
+int cmd_token(struct cli *, int argc, char **argv);
+int cmd_trace(struct cli *, int argc, char **argv);
+int cmd_erase(struct cli *, int argc, char **argv);
 
 /* "ponte: " and the text on standard error; returns EXIT_FAILED. */
 int cli_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);

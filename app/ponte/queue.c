@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/ponte/ponte.h"
+#include "app/ponte/rows.h"
 #include "lib/clock.h"
 #include "lib/json.h"
 #include "lib/uuid.h"
@@ -17,8 +18,8 @@ struct options {
 	struct slice tenant;
 	int         state, kind;        /* 0: any */
 	struct uuid event;
-	bool        has_event, all, dry_run, json;
-	int64_t     after;
+	bool        has_event, all, dry_run, body, json;
+	int64_t     after, older_us, newer_us;
 	uint64_t    limit;
 	uint64_t    id[IDS_MAX];
 	size_t      ids;
@@ -43,6 +44,10 @@ put_filter(struct wire_writer *w, const struct options *o, int64_t after, uint64
 		wire_put_u64(w, T_ALL, 1);
 	if (o->dry_run)
 		wire_put_u64(w, T_DRY_RUN, 1);
+	if (o->older_us)
+		wire_put_i64(w, T_OLDER_US, o->older_us);
+	if (o->newer_us)
+		wire_put_i64(w, T_NEWER_US, o->newer_us);
 	wire_put_i64(w, T_AFTER, after);
 	wire_put_u64(w, T_MAX, max);
 }
@@ -62,58 +67,15 @@ ask(struct cli *cli, enum protocol_kind kind, const struct options *o, int64_t a
 
 /* ---- one row ---- */
 
-static const char *
-time_text(int64_t us, char text[static CLOCK_TEXT])
-{
-	if (us <= 0)
-		return "-";
-	clock_text(us, text);
-	return text;
-}
-
-static void
-event_text(struct slice row, char text[static UUID_TEXT])
-{
-	struct uuid id = { { 0 } };
-	struct slice bytes = wire_text(row, T_EVENT_ID);
-	if (bytes.len == sizeof(id.byte))
-		memcpy(id.byte, bytes.ptr, sizeof(id.byte));
-	uuid_text(&id, text);
-}
-
-/* What came from outside must not steer the terminal. */
-static struct slice
-plain(struct cli *cli, struct slice text)
-{
-	struct slice copy = arena_copy(cli->arena, text);
-	char *at = (char *)(uintptr_t)copy.ptr;
-	for (size_t i = 0; i < copy.len; i++)
-		if ((unsigned char)at[i] < 0x20 || at[i] == 0x7f)
-			at[i] = '?';
-	return copy;
-}
-
-static const char *
-kind_of(struct slice row)
-{
-	return delivery_kind_text((enum delivery_kind)wire_u64(row, T_KIND, 0));
-}
-
-static const char *
-state_of(struct slice row)
-{
-	return delivery_state_text((enum delivery_state)wire_u64(row, T_STATE, 0));
-}
-
 static void
 print_line(struct cli *cli, struct slice row)
 {
 	char event[UUID_TEXT], created[CLOCK_TEXT];
-	event_text(row, event);
-	printf("%-8" PRIu64 " %-8s %-10s %-16.*s %s  %s  tries %" PRId64, wire_u64(row, T_DELIVERY, 0), kind_of(row),
-	    state_of(row), SLICE_ARG(wire_text(row, T_NAME)), event,
-	    time_text(wire_i64(row, T_CREATED_US, 0), created), wire_i64(row, T_ATTEMPT, 0));
-	struct slice why = plain(cli, wire_text(row, T_REASON));
+	rows_event(row, event);
+	printf("%-8" PRIu64 " %-8s %-10s %-16.*s %s  %s  tries %" PRId64, wire_u64(row, T_DELIVERY, 0), rows_kind(row),
+	    rows_state(row), SLICE_ARG(wire_text(row, T_NAME)), event,
+	    rows_time(wire_i64(row, T_CREATED_US, 0), created), wire_i64(row, T_ATTEMPT, 0));
+	struct slice why = rows_plain(cli, wire_text(row, T_REASON));
 	printf("%s" SLICE_FMT "\n", why.len ? "  " : "", SLICE_ARG(why));
 }
 
@@ -130,6 +92,8 @@ static const struct { const char *name; uint16_t tag; enum { NUMBER, TEXT, TIME 
 	{ "n",            T_N,            NUMBER },
 	{ "batch",        T_BATCH,        NUMBER },
 	{ "late",         T_LATE,         NUMBER },
+	{ "replayed",     T_REPLAYED,     NUMBER },
+	{ "give_up",      T_LADDER,       NUMBER },
 	{ "attempts",     T_ATTEMPT,      NUMBER },
 	{ "crashes",      T_CRASHES,      NUMBER },
 	{ "status",       T_STATUS,       NUMBER },
@@ -146,9 +110,9 @@ print_json(struct slice row)
 {
 	CLEANUP(buf_free) struct buf out = { 0 };
 	char event[UUID_TEXT], when[CLOCK_TEXT];
-	event_text(row, event);
+	rows_event(row, event);
 	int r = buf_printf(&out, "{\"id\":%" PRIu64 ",\"event_id\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\"",
-	    wire_u64(row, T_DELIVERY, 0), event, kind_of(row), state_of(row));
+	    wire_u64(row, T_DELIVERY, 0), event, rows_kind(row), rows_state(row));
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(columns); i++) {
 		int64_t n = wire_i64(row, columns[i].tag, 0);
 		r = buf_printf(&out, ",\"%s\":", columns[i].name);
@@ -157,7 +121,7 @@ print_json(struct slice row)
 		else if (r == 0 && columns[i].type == TEXT)
 			r = json_quote(wire_text(row, columns[i].tag), &out);
 		else if (r == 0)
-			r = n > 0 ? buf_printf(&out, "\"%s\"", time_text(n, when)) : buf_printf(&out, "null");
+			r = n > 0 ? buf_printf(&out, "\"%s\"", rows_time(n, when)) : buf_printf(&out, "null");
 	}
 	if (r != 0)
 		return cli_fail("out of memory");
@@ -170,18 +134,18 @@ static int
 print_all(struct cli *cli, struct slice row)
 {
 	char event[UUID_TEXT], when[CLOCK_TEXT];
-	event_text(row, event);
+	rows_event(row, event);
 	printf("delivery      %" PRIu64 "\nkind          %s\nstate         %s\nevent         %s\n",
-	    wire_u64(row, T_DELIVERY, 0), kind_of(row), state_of(row), event);
+	    wire_u64(row, T_DELIVERY, 0), rows_kind(row), rows_state(row), event);
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
 		int64_t n = wire_i64(row, columns[i].tag, 0);
 		printf("%-13s ", columns[i].name);
 		if (columns[i].type == NUMBER)
 			printf("%" PRId64 "\n", n);
 		else if (columns[i].type == TIME)
-			puts(time_text(n, when));
+			puts(rows_time(n, when));
 		else
-			printf(SLICE_FMT "\n", SLICE_ARG(plain(cli, wire_text(row, columns[i].tag))));
+			printf(SLICE_FMT "\n", SLICE_ARG(rows_plain(cli, wire_text(row, columns[i].tag))));
 	}
 	return EXIT_DONE;
 }
@@ -239,27 +203,80 @@ show(struct cli *cli, const struct options *o)
 	return EXIT_DONE;
 }
 
+/* The event as Chatwoot sent it: what customers write, so it is asked for by
+ * itself and the keeper's log says that it was. */
+static int
+show_body(struct cli *cli, uint64_t id)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	struct wire_frame answer;
+	struct wire_writer w;
+	wire_begin(&w, &out, P_BODY, net_caller_next(&cli->keeper));
+	wire_put_u64(&w, T_DELIVERY, id);
+	if (wire_end(&w) != 0)
+		return cli_fail("out of memory");
+	if (cli_ask(cli, &out, &answer) != EXIT_DONE)
+		return EXIT_FAILED;
+	struct slice body = wire_text(answer.payload, T_BODY);
+	if (body.len == 0)
+		return cli_fail("its event was erased");
+	fwrite(body.ptr, 1, body.len, stdout);
+	putchar('\n');
+	return EXIT_DONE;
+}
+
+static int
+bodies(struct cli *cli, const struct options *o)
+{
+	for (size_t i = 0; i < o->ids; i++)
+		if (show_body(cli, o->id[i]) != EXIT_DONE)
+			return EXIT_FAILED;
+	return o->ids ? EXIT_DONE : cli_usage("queue", "--body wants the numbers of deliveries");
+}
+
+static const struct change {
+	const char *verb, *did;
+	enum protocol_kind kind;
+} changes[] = {
+	{ "retry",   "retried",  P_QUEUE_RETRY },
+	{ "hold",    "held",     P_QUEUE_HOLD },
+	{ "release", "released", P_QUEUE_RELEASE },
+	{ "drop",    "dropped",  P_QUEUE_DROP },
+};
+
+static const struct change *
+change_of(const char *verb)
+{
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+		if (strcmp(changes[i].verb, verb) == 0)
+			return &changes[i];
+	return NULL;
+}
+
 /* Asked in pieces: the keeper answers others in between. */
 static int
 change(struct cli *cli, const struct options *o)
 {
-	bool drop = strcmp(o->verb, "drop") == 0, more = true;
+	const struct change *how = change_of(o->verb);
 	int64_t count = 0, after = o->after;
+	bool more = true;
 	while (more) {
 		struct wire_frame answer = { 0 };
-		if (ask(cli, drop ? P_QUEUE_DROP : P_QUEUE_RETRY, o, after, IDS_MAX, &answer) != EXIT_DONE)
+		if (ask(cli, how->kind, o, after, IDS_MAX, &answer) != EXIT_DONE)
 			return EXIT_FAILED;
 		count += wire_i64(answer.payload, T_COUNT, 0);
 		more = wire_u64(answer.payload, T_MORE, 0) != 0;
 		after = wire_i64(answer.payload, T_AFTER, after);
+		if (more)
+			rows_progress("%s %" PRId64, how->did, count);
 	}
+	rows_progress("%s", "");
 	if (count == 0 && o->ids > 0)
-		return cli_fail("no such delivery can be %s; see: ponte queue show %" PRIu64, drop ? "dropped" : "retried", o->id[0]);
+		return cli_fail("no such delivery can be %s; see: ponte queue show %" PRIu64, how->did, o->id[0]);
 	if (o->json)
-		printf("{\"%s\":%" PRId64 ",\"dry_run\":%s}\n", drop ? "dropped" : "retried", count, o->dry_run ? "true" : "false");
+		printf("{\"%s\":%" PRId64 ",\"dry_run\":%s}\n", how->did, count, o->dry_run ? "true" : "false");
 	else
-		printf("%s%s %" PRId64 " deliver%s\n", o->dry_run ? "would have " : "", drop ? "dropped" : "retried", count,
-		    count == 1 ? "y" : "ies");
+		printf("%s%s %" PRId64 " deliver%s\n", o->dry_run ? "would have " : "", how->did, count, count == 1 ? "y" : "ies");
 	return EXIT_DONE;
 }
 
@@ -305,6 +322,11 @@ set_filter(struct options *o, int option, const char *value)
 	case 'e':
 		o->has_event = true;
 		return uuid_parse(slice_of(value), &o->event) == 0 ? EXIT_DONE : cli_usage("queue", "'%s' is no event id", value);
+	case 'o':
+	case 'n':
+		if (rows_time_read(value, clock_wall_us(), option == 'o' ? &o->older_us : &o->newer_us) == 0)
+			return EXIT_DONE;
+		return cli_usage("queue", "'%s' is neither an age like 2h nor a time like 2026-01-02T10:00:00Z", value);
 	case 'a':
 	case 'l':
 		if (slice_to_u64(slice_of(value), option == 'l', INT64_MAX, &n) != 0)
@@ -325,6 +347,8 @@ arguments(struct options *o, int argc, char **argv)
 		{ "tenant", required_argument, NULL, 't' }, { "state", required_argument, NULL, 's' },
 		{ "kind", required_argument, NULL, 'k' },   { "event", required_argument, NULL, 'e' },
 		{ "after", required_argument, NULL, 'a' },  { "limit", required_argument, NULL, 'l' },
+		{ "older", required_argument, NULL, 'o' },  { "newer", required_argument, NULL, 'n' },
+		{ "body", no_argument, NULL, 'b' },
 		{ "all", no_argument, NULL, 'A' },          { "dry-run", no_argument, NULL, 'd' },
 		{ "json", no_argument, NULL, 'j' },         { NULL, 0, NULL, 0 },
 	};
@@ -334,6 +358,7 @@ arguments(struct options *o, int argc, char **argv)
 		int r = EXIT_DONE;
 		switch (c) {
 		case 'A': o->all = true;     break;
+		case 'b': o->body = true;    break;
 		case 'd': o->dry_run = true; break;
 		case 'j': o->json = true;    break;
 		case '?': return cli_usage("queue", "what is '%s'?", argv[optind - 1]);
@@ -358,25 +383,30 @@ int
 cmd_queue(struct cli *cli, int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(struct cli *, const struct options *); } verbs[] = {
-		{ "list", list }, { "show", show }, { "retry", change }, { "drop", change }, { "counts", counts },
+		{ "list", list }, { "show", show }, { "retry", change }, { "hold", change }, { "release", change },
+		{ "drop", change }, { "counts", counts },
 	};
 	struct options o = { .limit = LIST_DEFAULT, .json = cli->json };
 	if (argc < 2)
-		return cli_usage("queue", "queue what? list, show, retry, drop or counts");
+		return cli_usage("queue", "queue what? list, show, retry, hold, release, drop or counts");
 	o.verb = argv[1];
 	int r = arguments(&o, argc - 1, argv + 1);
 	if (r != EXIT_DONE)
 		return r;
-	bool changes = strcmp(o.verb, "retry") == 0 || strcmp(o.verb, "drop") == 0;
-	o.all = o.all || (changes && o.has_event);
-	if (changes && o.ids == 0 && !o.all)
-		return cli_usage("queue", "name the deliveries, or say --all (with --tenant, --state, --kind, --event)");
-	if (changes && o.ids > 0 && o.all)
+	bool alters = change_of(o.verb) != NULL;
+	o.all = o.all || (alters && o.has_event);
+	if (alters && o.ids == 0 && !o.all)
+		return cli_usage("queue", "name the deliveries, or say --all (with --tenant, --state, --kind, --event, --older, --newer)");
+	if (alters && o.ids > 0 && o.all)
 		return cli_usage("queue", "deliveries by number, or --all: not both");
 	if (strcmp(o.verb, "show") == 0 && o.ids == 0 && !o.has_event)
 		return cli_usage("queue", "show which delivery? give its number, or an event's id");
-	if (o.dry_run && strcmp(o.verb, "drop") != 0)
-		return cli_usage("queue", "--dry-run is for drop");
+	if (o.dry_run && !alters)
+		return cli_usage("queue", "--dry-run is for retry, hold, release and drop");
+	if (o.body && strcmp(o.verb, "show") != 0)
+		return cli_usage("queue", "--body is for show");
+	if (o.body)
+		return cli_keeper(cli) == EXIT_DONE ? bodies(cli, &o) : EXIT_FAILED;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(verbs[i].name, o.verb) == 0)
 			return cli_keeper(cli) == EXIT_DONE ? verbs[i].run(cli, &o) : EXIT_FAILED;

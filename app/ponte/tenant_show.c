@@ -77,6 +77,21 @@ print_sender(const struct tenant_sender *s)
 		printf("      - " SLICE_FMT "\n", SLICE_ARG(s->address[i]));
 }
 
+static void
+print_manners(const struct tenant_manners *m)
+{
+	if (m->debounce_ms >= 0)
+		printf("debounce: %" PRId64 "ms\n", m->debounce_ms);
+	printf("typing: %s\nlook_first: %s\novertaken: %s\non_unknown: %s\ntell: [%s%s%s]\ngive_up:\n",
+	    m->typing ? "true" : "false", m->look_first ? "true" : "false", m->merge_overtaken ? "merge" : "post",
+	    m->repeat_unknown ? "repeat" : "hold", m->tell_closed ? " closed" : "", m->tell_takeover ? " takeover" : "",
+	    m->tell_contact ? " contact" : "");
+	print_text(2, "message", m->give_up.message);
+	printf("  note: %s\n", m->give_up.note ? "true" : "false");
+	print_text(2, "label", m->give_up.label);
+	printf("  handoff: %s\n", m->give_up.handoff ? "true" : "false");
+}
+
 int
 tenant_print_all(const struct tenant *t)
 {
@@ -84,6 +99,7 @@ tenant_print_all(const struct tenant *t)
 	print_text(0, "domain", t->domain);
 	printf("answer_open: %s\ntranscripts: %s\n", t->answer_open ? "true" : "false",
 	    t->transcripts ? "true" : "false");
+	print_manners(&t->manners);
 	printf("hub: " SLICE_FMT "\n", SLICE_ARG(t->hub_url.len > 0 ? t->hub_url : SLICE("default")));
 	if (t->hub_url.len > 0)
 		printf("hub_token: %s\n", set_or_none(t->hub_token));
@@ -178,11 +194,35 @@ fill_sender(const struct tenant_sender *s, struct json *o)
 }
 
 static int
+fill_manners(const struct tenant_manners *m, struct json *o)
+{
+	const struct { const char *name; bool on; } tells[] = {
+		{ "closed", m->tell_closed }, { "takeover", m->tell_takeover }, { "contact", m->tell_contact },
+	};
+	if ((m->debounce_ms >= 0 ? json_set_int(o, "debounce_ms", m->debounce_ms) : json_set_null(o, "debounce_ms")) != 0 ||
+	    json_set_bool(o, "typing", m->typing) != 0 || json_set_bool(o, "look_first", m->look_first) != 0 ||
+	    json_set_text(o, "overtaken", m->merge_overtaken ? SLICE("merge") : SLICE("post")) != 0 ||
+	    json_set_text(o, "on_unknown", m->repeat_unknown ? SLICE("repeat") : SLICE("hold")) != 0)
+		return -ENOMEM;
+	struct json *tell = add_under(o, "tell", json_new_array());
+	struct json *give_up = add_under(o, "give_up", json_new_object());
+	if (!tell || !give_up)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(tells); i++)
+		if (tells[i].on && json_add_text(tell, slice_of(tells[i].name)) != 0)
+			return -ENOMEM;
+	return set_text_if(give_up, "message", m->give_up.message) != 0 ||
+	    json_set_bool(give_up, "note", m->give_up.note) != 0 ||
+	    set_text_if(give_up, "label", m->give_up.label) != 0 ||
+	    json_set_bool(give_up, "handoff", m->give_up.handoff) != 0 ? -ENOMEM : 0;
+}
+
+static int
 fill_tenant(const struct tenant *t, struct json *o)
 {
 	if (json_set_text(o, "name", t->name) != 0 || set_text_if(o, "domain", t->domain) != 0 ||
 	    json_set_bool(o, "answer_open", t->answer_open) != 0 ||
-	    json_set_bool(o, "transcripts", t->transcripts) != 0)
+	    json_set_bool(o, "transcripts", t->transcripts) != 0 || fill_manners(&t->manners, o) != 0)
 		return -ENOMEM;
 	struct json *hub = add_under(o, "hub", json_new_object());
 	struct json *installations = add_under(o, "installations", json_new_array());

@@ -50,6 +50,14 @@ answer_null(struct request *r, const char *key)
 }
 
 void
+answer_bool(struct request *r, const char *key, bool value)
+{
+	member(r, key);
+	if (buf_append_slice(&r->answer.text, value ? SLICE("true") : SLICE("false")) < 0)
+		r->answer.broken = true;
+}
+
+void
 answer_float(struct request *r, const char *key, int64_t us)
 {
 	member(r, key);

@@ -54,6 +54,13 @@ enum request_param {
 	X(BAD_TYPE,        UNSUPPORTED_MEDIA_TYPE, refused) \
 	X(BAD_SCHEMA,      UNPROCESSABLE_CONTENT,  bad_schema) \
 	X(TRY_AGAIN,       INTERNAL_SERVER_ERROR,  try_again) \
+	X(UNAUTHORIZED,    UNAUTHORIZED,           bad_token) \
+	X(INVALID_TOKEN,   UNAUTHORIZED,           bad_token) \
+	X(AUTHORIZATION_ERROR, FORBIDDEN,          bad_token) \
+	X(UNKNOWN_EVENT,   NOT_FOUND,              refused) \
+	X(CONFLICT,        CONFLICT,               refused) \
+	X(TOO_LATE,        GONE,                   refused) \
+	X(SERVICE_UNAVAILABLE_ERROR, SERVICE_UNAVAILABLE, try_again) \
 	X(NOT_IMPLEMENTED, NOT_IMPLEMENTED,        refused)
 enum request_refusal {
 	REQUEST_R_NONE = 0,
@@ -124,6 +131,7 @@ void answer_begin(struct request *, enum http_status);
 void answer_text(struct request *, const char *key, struct slice value);
 void answer_int(struct request *, const char *key, int64_t value);
 void answer_null(struct request *, const char *key);
+void answer_bool(struct request *, const char *key, bool value);
 void answer_float(struct request *, const char *key, int64_t us);   /* seconds, six decimals */
 void answer_end(struct request *);
 /* The whole answer of a refusal, in the shape of the path. */

@@ -8,44 +8,53 @@
 
 #include "app/worker/routes.h"
 #include "lib/json.h"
+#include "lib/token.h"
 
 #define WHOLE SIZE_MAX          /* limits.body */
+#define REPLY MIB
 
 /* clang-format off */
 const struct route routes[] = {
-	/* method     path                                        group        access        shape          body   handler             help */
-	{ HTTP_M_GET,  "/",                                         ROUTE_API,   ROUTE_OPEN,   ROUTE_DETAIL,  0,     on_root,            "says that it is online, and its version" },
-	{ HTTP_M_GET,  "/health",                                   ROUTE_API,   ROUTE_OPEN,   ROUTE_DETAIL,  0,     on_health,          "always 200: the program answers (checks nothing else)" },
-	{ HTTP_M_GET,  "/livez",                                    ROUTE_API,   ROUTE_OPEN,   ROUTE_DETAIL,  0,     on_livez,           "200 while workers answer" },
-	{ HTTP_M_GET,  "/readyz",                                   ROUTE_API,   ROUTE_OPEN,   ROUTE_DETAIL,  0,     on_readyz,          "200 when a webhook would be stored and delivered now, else 503 with the reasons" },
-	{ HTTP_M_GET,  "/webhook/",                                 ROUTE_API,   ROUTE_OPEN,   ROUTE_WEBHOOK, 0,     on_webhook_root,    "as /, in the form of the replaced webhook server" },
-	{ HTTP_M_GET,  "/webhook/health",                           ROUTE_API,   ROUTE_OPEN,   ROUTE_WEBHOOK, 0,     on_webhook_health,  "as /health, in the form of the replaced webhook server" },
-	{ HTTP_M_POST, "/",                                         ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "events of any sender; the account in the body names the candidates" },
-	{ HTTP_M_POST, "/webhook",                                  ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
-	{ HTTP_M_POST, "/webhook/",                                 ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
-	{ HTTP_M_POST, "/webhook/webhook",                          ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
-	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}",          ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "events of one sender; kind: account, inbox or bot" },
-	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}/{secret}", ROUTE_HOOKS, ROUTE_SIGNED, ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "the same, for a Chatwoot that cannot sign; the secret is in no log" },
+	/* method     path                                        group        access        scope        shape          body   handler             help */
+	{ HTTP_M_GET,  "/",                                         ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_DETAIL,  0,     on_root,            "says that it is online, and its version" },
+	{ HTTP_M_GET,  "/health",                                   ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_DETAIL,  0,     on_health,          "always 200: the program answers (checks nothing else)" },
+	{ HTTP_M_GET,  "/livez",                                    ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_DETAIL,  0,     on_livez,           "200 while workers answer" },
+	{ HTTP_M_GET,  "/readyz",                                   ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_DETAIL,  0,     on_readyz,          "200 when a webhook would be stored and delivered now, else 503 with the reasons" },
+	{ HTTP_M_GET,  "/webhook/",                                 ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_WEBHOOK, 0,     on_webhook_root,    "as /, in the form of the replaced webhook server" },
+	{ HTTP_M_GET,  "/webhook/health",                           ROUTE_API,   ROUTE_OPEN,   0,           ROUTE_WEBHOOK, 0,     on_webhook_health,  "as /health, in the form of the replaced webhook server" },
+	{ HTTP_M_POST, "/",                                         ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "events of any sender; the account in the body names the candidates" },
+	{ HTTP_M_POST, "/webhook",                                  ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
+	{ HTTP_M_POST, "/webhook/",                                 ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
+	{ HTTP_M_POST, "/webhook/webhook",                          ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_shared, "the same" },
+	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}",          ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "events of one sender; kind: account, inbox or bot" },
+	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}/{secret}", ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "the same, for a Chatwoot that cannot sign; the secret is in no log" },
+	{ HTTP_M_POST, "/api/v1/replies",                           ROUTE_API,   ROUTE_TOKEN,  TOKEN_REPLY, ROUTE_DETAIL,  REPLY, on_replies,         "the answer of a hub that said 202" },
 };
 /* clang-format on */
 const size_t routes_count = ARRAY_LEN(routes);
 
 static const char *const group_names[] = { [ROUTE_HOOKS] = "hooks", [ROUTE_API] = "api" };
-static const char *const access_names[] = { [ROUTE_OPEN] = "open", [ROUTE_SIGNED] = "signed" };
+static const char *const access_names[] = { [ROUTE_OPEN] = "open", [ROUTE_SIGNED] = "signed", [ROUTE_TOKEN] = "token" };
 static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail" };
 
 static const char *
 body_word(const struct route *row)
 {
-	return row->body_max == 0 ? "none" : row->body_max == WHOLE ? "limits.body" : "own";
+	return row->body_max == 0 ? "none" : row->body_max == WHOLE ? "limits.body" : "1 MiB";
+}
+
+static const char *
+scope_word(const struct route *row)
+{
+	return row->access == ROUTE_TOKEN ? token_scope_text((enum token_scope)row->scope) : "";
 }
 
 static int
 print_row_json(const struct route *row, bool first, struct buf *out)
 {
 	int r = buf_printf(out, "%s{\"method\":\"%s\",\"path\":\"%s\",\"group\":\"%s\",\"access\":\"%s\","
-	    "\"shape\":\"%s\",\"body\":\"%s\",\"help\":", first ? "" : ",\n ", http_method_name(row->method), row->path,
-	    group_names[row->group], access_names[row->access], shape_names[row->shape], body_word(row));
+	    "\"scope\":\"%s\",\"shape\":\"%s\",\"body\":\"%s\",\"help\":", first ? "" : ",\n ", http_method_name(row->method), row->path,
+	    group_names[row->group], access_names[row->access], scope_word(row), shape_names[row->shape], body_word(row));
 	if (r == 0)
 		r = json_quote(slice_of(row->help), out);
 	return r < 0 ? r : buf_append_slice(out, SLICE("}"));
@@ -55,13 +64,13 @@ int
 routes_print(bool as_json, struct buf *out)
 {
 	int r = as_json ? buf_append_slice(out, SLICE("[")) :
-	    buf_printf(out, "%-6s %-45s %-6s %-7s %-12s %s\n", "METHOD", "PATH", "GROUP", "ACCESS", "BODY", "");
+	    buf_printf(out, "%-6s %-45s %-6s %-7s %-6s %-12s %s\n", "METHOD", "PATH", "GROUP", "ACCESS", "SCOPE", "BODY", "");
 
 	for (size_t i = 0; i < routes_count && r == 0; i++) {
 		const struct route *row = &routes[i];
 		r = as_json ? print_row_json(row, i == 0, out) :
-		    buf_printf(out, "%-6s %-45s %-6s %-7s %-12s %s\n", http_method_name(row->method), row->path,
-		        group_names[row->group], access_names[row->access], body_word(row), row->help);
+		    buf_printf(out, "%-6s %-45s %-6s %-7s %-6s %-12s %s\n", http_method_name(row->method), row->path,
+		        group_names[row->group], access_names[row->access], scope_word(row), body_word(row), row->help);
 	}
 	if (r == 0 && as_json)
 		r = buf_append_slice(out, SLICE("]\n"));

@@ -20,6 +20,7 @@ void on_livez(struct request *);
 void on_readyz(struct request *);
 void on_chatwoot_shared(struct request *);          /* chatwoot.c */
 void on_chatwoot_sender(struct request *);
+void on_replies(struct request *);                  /* replies.c */
 void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <fcgiapp.h>
 
+#include "app/worker/access.h"
 #include "app/worker/guard.h"
 #include "app/worker/serve.h"
 #include "lib/clock.h"
@@ -16,7 +17,7 @@
 #include "lib/crypt.h"
 #include "lib/log.h"
 
-#define ARENA_MAX  MIB                  /* beside the body, which is not copied into it */
+#define ARENA_MAX  (4 * MIB)                  /* beside the body, which is not copied into it */
 #define BODY_KEEP  (256 * KIB)          /* a larger buffer is given back */
 #define BODY_FIRST (16 * KIB)
 #define OUT_OF_MEMORY "{\"status\":\"refused\",\"code\":\"TRY_AGAIN\",\"reason\":\"out of memory\"}"
@@ -230,7 +231,7 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 	scoreboard_count(slot, requests);
 	if (refusal == REQUEST_R_NONE)
 		return;
-	if (refusal != REQUEST_R_TRY_AGAIN)
+	if (refusal != REQUEST_R_TRY_AGAIN && refusal != REQUEST_R_SERVICE_UNAVAILABLE_ERROR)
 		scoreboard_count(slot, refused);
 	/* Those without a counter of their own name `refused`: counted above. */
 	switch (refusal) {
@@ -240,7 +241,18 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 	case REQUEST_R_WRONG_ACCOUNT:  scoreboard_count(slot, wrong_account);  break;
 	case REQUEST_R_UNKNOWN_TENANT: scoreboard_count(slot, unknown_tenant); break;
 	case REQUEST_R_TOO_LARGE:      scoreboard_count(slot, too_large);      break;
-	case REQUEST_R_TRY_AGAIN:      scoreboard_count(slot, try_again);      break;
+	case REQUEST_R_TRY_AGAIN:
+	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
+		scoreboard_count(slot, try_again);
+		break;
+	case REQUEST_R_UNAUTHORIZED:
+	case REQUEST_R_INVALID_TOKEN:
+	case REQUEST_R_AUTHORIZATION_ERROR:
+		scoreboard_count(slot, bad_token);
+		break;
+	case REQUEST_R_UNKNOWN_EVENT:
+	case REQUEST_R_CONFLICT:
+	case REQUEST_R_TOO_LATE:
 	case REQUEST_R_NONE:
 	case REQUEST_R_BAD_REQUEST:
 	case REQUEST_R_NOT_FOUND_ERROR:
@@ -253,6 +265,24 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 
 /* ---- out ---- */
 
+/* RFC 6750, section 3; and when to come back. */
+static const char *
+more_headers(const struct request *r)
+{
+	switch (r->refusal) {
+	case REQUEST_R_UNAUTHORIZED:
+		return "WWW-Authenticate: Bearer\r\n";
+	case REQUEST_R_INVALID_TOKEN:
+		return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+	case REQUEST_R_AUTHORIZATION_ERROR:
+		return "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n";
+	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
+		return "Retry-After: 1\r\n";
+	default:
+		return "";
+	}
+}
+
 static void
 write_answer(struct serve *s, struct request *r)
 {
@@ -264,9 +294,9 @@ write_answer(struct serve *s, struct request *r)
 		text = SLICE(OUT_OF_MEMORY);
 	int n = snprintf(head, sizeof head,
 	    "Status: %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-	    "X-Request-ID: %s\r\nX-Process-Time: %" PRId64 ".%06" PRId64 "\r\n%s%s%s\r\n",
+	    "X-Request-ID: %s\r\nX-Process-Time: %" PRId64 ".%06" PRId64 "\r\n%s%s%s%s\r\n",
 	    (int)r->answer.status, http_phrase(r->answer.status), text.len, r->id, took / US_PER_S, took % US_PER_S,
-	    r->answer.allow[0] ? "Allow: " : "", r->answer.allow, r->answer.allow[0] ? "\r\n" : "");
+	    r->answer.allow[0] ? "Allow: " : "", r->answer.allow, r->answer.allow[0] ? "\r\n" : "", more_headers(r));
 	REQUIRE(n > 0 && (size_t)n < sizeof head);
 	/* A web server that has gone away is seen by its own log, not by ours. */
 	FCGX_PutStr(head, n, s->fcgi.out);
@@ -295,7 +325,8 @@ static void
 write_log(const struct request *r)
 {
 	struct slice none = { NULL, 0 };
-	enum log_level level = r->refusal == REQUEST_R_TRY_AGAIN ? LOG_ERROR : LOG_INFO;
+	bool trouble = r->refusal == REQUEST_R_TRY_AGAIN || r->refusal == REQUEST_R_SERVICE_UNAVAILABLE_ERROR;
+	enum log_level level = trouble ? LOG_ERROR : LOG_INFO;
 
 	log_event(level, "request",
 	    LOG_STR("request_id", r->id),
@@ -327,6 +358,8 @@ answer_request(struct serve *s, struct request *r)
 	if (!request_open(r) || !request_route(r, w->table, w->rows))
 		return;
 	slot_request(w->slot, r, w->table);     /* before the body: it may take its time */
+	if (!access_admit(r))
+		return;
 	if (r->route->body_max && !take_body(s, r))
 		return;
 	slot_request(w->slot, r, w->table);

@@ -3,6 +3,7 @@
 #include "app/worker/routes.h"
 #include "app/worker/tenant_cache.h"
 #include "app/worker/worker.h"
+#include "lib/clock.h"
 
 int
 worker_init(struct worker *w, const struct setup *setup, struct scoreboard *board, struct scoreboard_slot *slot)
@@ -18,6 +19,13 @@ worker_init(struct worker *w, const struct setup *setup, struct scoreboard *boar
 	if (!w->keeper.path || !w->courier.path)
 		return -ENOMEM;
 	return tenant_cache_new(&setup->intake, &w->tenants);
+}
+
+int
+worker_ask(struct worker *w, int64_t ms, uint16_t kind, struct wire_frame *ret)
+{
+	int r = net_call(&w->keeper, buf_view(&w->frame), clock_mono_ms() + ms, ret);
+	return r == 0 && ret->kind != kind ? -EPROTO : r;
 }
 
 void

@@ -49,4 +49,9 @@ enum worker_exit {
 MUST_CHECK int worker_init(struct worker *, const struct setup *, struct scoreboard *, struct scoreboard_slot *);
 void worker_free(struct worker *);
 
+#define WORKER_ASK_MS 3000
+/* One request that stands in w->frame, to the keeper; the answer is of that
+ * kind, or it is -EPROTO.  *ret until the next call.  0 or -errno. */
+MUST_CHECK int worker_ask(struct worker *, int64_t ms, uint16_t kind, struct wire_frame *ret);
+
 #endif

@@ -14,6 +14,7 @@
 #include "lib/arena.h"
 #include "lib/base.h"
 #include "lib/json.h"
+#include "lib/uuid.h"
 #include "lib/wire.h"
 
 enum chatwoot_mode { CW_MODE_ACCOUNT, CW_MODE_INBOX, CW_MODE_BOT };
@@ -26,15 +27,18 @@ struct chatwoot_policy {
 	bool    answer_open;        /* account and inbox mode: answer open, unassigned conversations */
 	bool    transcripts;        /* forward a transcription that comes later */
 	int64_t inbox;              /* the sender's; an event of another is refused.  0: any */
+	/* What the hub is told of beside messages: see enum chatwoot_notice. */
+	bool    tell_closed, tell_takeover, tell_contact;
 };
 
 #define CHATWOOT_EVENTS(X) \
 	X(MESSAGE_CREATED, "message_created")           X(MESSAGE_UPDATED, "message_updated") \
 	X(CONVERSATION_CREATED, "conversation_created") X(CONVERSATION_UPDATED, "conversation_updated") \
 	X(STATUS_CHANGED, "conversation_status_changed") \
-	X(OPENED, "conversation_opened")                X(RESOLVED, "conversation_resolved")
+	X(OPENED, "conversation_opened")                X(RESOLVED, "conversation_resolved") \
+	X(CONTACT_UPDATED, "contact_updated")
 enum chatwoot_event {
-	CW_EV_OTHER = 0,            /* typing, contacts, inboxes, widgets, macros, names of forks: ignored */
+	CW_EV_OTHER = 0,            /* typing, inboxes, widgets, macros, names of forks: ignored */
 #define X(name, text) CW_EV_##name,
 	CHATWOOT_EVENTS(X)
 #undef X
@@ -44,6 +48,20 @@ enum chatwoot_status { CW_ST_UNKNOWN = 0, CW_ST_OPEN, CW_ST_RESOLVED, CW_ST_PEND
 enum chatwoot_owner  { CW_OWN_NOBODY = 0, CW_OWN_OUR_BOT, CW_OWN_OTHER_BOT, CW_OWN_HUMAN };
 enum chatwoot_type   { CW_TY_OTHER = 0, CW_TY_INCOMING, CW_TY_OUTGOING, CW_TY_TEMPLATE, CW_TY_ACTIVITY };
 enum chatwoot_sender { CW_SE_NULL = 0, CW_SE_CONTACT, CW_SE_USER, CW_SE_BOT, CW_SE_OTHER };
+
+/* Where the customer writes; how long a text may be there: chatwoot_text_max(). */
+#define CHATWOOT_CHANNELS(X) \
+	X(WEB, "webwidget", 150000)    X(API, "api", 150000)         X(EMAIL, "email", 150000) \
+	X(WHATSAPP, "whatsapp", 4096)  X(TELEGRAM, "telegram", 4096) X(FACEBOOK, "facebookpage", 2000) \
+	X(INSTAGRAM, "instagram", 1000) X(TWILIO, "twiliosms", 1600) X(SMS, "sms", 1600) \
+	X(LINE, "line", 5000)          X(TWITTER, "twitterprofile", 10000)
+enum chatwoot_channel {
+	CW_CH_OTHER = 0,
+#define X(name, text, most) CW_CH_##name,
+	CHATWOOT_CHANNELS(X)
+#undef X
+	CW_CH_COUNT,
+};
 
 #define CHATWOOT_KEY 200        /* longest key text with its NUL */
 
@@ -59,6 +77,8 @@ struct chatwoot_facts {
 	int64_t updated_us;         /* conversation.updated_at; 0: not there */
 	bool    noise;              /* conversation_updated whose changes are bookkeeping only */
 	bool    changes_null;       /* changed_attributes is null or missing */
+	bool    can_reply, cannot_reply;    /* the channel's messaging window; neither: not said */
+	enum chatwoot_channel channel;
 
 	/* the message */
 	enum chatwoot_type   type;
@@ -67,10 +87,13 @@ struct chatwoot_facts {
 	bool has_text, content_null, has_attachments;
 	bool truncated, sanitised;  /* the text the hub gets was cut, or lost U+0000 */
 	bool ours;                  /* content_attributes.ponte is there */
+	struct uuid echo;           /* and names this event of ours … */
+	int64_t echo_n;             /* … and its n-th delivery; 0: it names none */
 	bool external_echo, automation;     /* automation: rule, campaign or template */
 	bool form_answer, transcript;
 	char form_hash[65];         /* hex SHA-256 of the canonical submitted_values, or "email:…" hashed likewise */
 	char delivery_hash[65];     /* of sender and delivery id; set by the door, not by chatwoot_read().  Empty: none */
+	bool recovered;             /* fetched from Chatwoot by a catch-up; set by whoever fetched it */
 
 	struct slice event_name;    /* cut at 64 bytes, in the arena */
 	const char *sync;           /* CW_EV_OTHER: as chatwoot_peek's; else NULL */
@@ -111,6 +134,8 @@ struct chatwoot_state {
 	int64_t updated_us;         /* newest seen; 0: never carried */
 	bool    human;              /* a human took over: until pending or resolved */
 	bool    stopped;            /* bot mode: the conversation left pending: until pending */
+	bool    handed;             /* it was we who handed it to a human: until pending or resolved */
+	bool    no_reply;           /* the channel's messaging window is closed (can_reply false) */
 	uint32_t fence;             /* counts human_took_over, stop_bot, close_session: a reply asked for
 	                             * under another number is suppressed */
 	int     fence_why;          /* enum chatwoot_decision that moved it last */
@@ -136,9 +161,21 @@ bool chatwoot_notes(enum chatwoot_decision);        /* stored, nothing is asked 
 /* The word of the webhook answer: "accepted", "duplicate", "noted" or "ignored". */
 const char *chatwoot_status_word(enum chatwoot_decision);
 
+/* What a hub that wants it is told as an event of its own. */
+#define CHATWOOT_NOTICES(X) \
+	X(CLOSED, "conversation.closed") X(TAKEN_OVER, "conversation.taken_over") X(CONTACT, "contact.updated")
+enum chatwoot_notice {
+	CW_N_NONE = 0,
+#define X(name, text) CW_N_##name,
+	CHATWOOT_NOTICES(X)
+#undef X
+};
+const char *chatwoot_notice_text(enum chatwoot_notice);     /* "" for none */
+
 struct chatwoot_verdict {
 	enum chatwoot_decision decision;
 	const char *reason;         /* static: "human owns the conversation" */
+	enum chatwoot_notice notice;        /* to be told to the hub */
 	bool        state_changed;  /* state below is to be stored */
 	struct chatwoot_state state;
 };
@@ -149,15 +186,27 @@ void chatwoot_decide(const struct chatwoot_facts *, const struct chatwoot_state 
 /* May a reply to an event taken in under `fence` and that policy still be
  * posted?  NULL: yes; else the reason for suppressing it, static. */
 const char *chatwoot_fence(const struct chatwoot_state *, uint32_t fence, const struct chatwoot_policy *);
+/* The conversation as it was read from Chatwoot (chatwoot_read_shown()): newer
+ * than what is stored, it is taken in as an event that carries it would be. */
+void chatwoot_observe(const struct chatwoot_facts *, enum chatwoot_mode, struct chatwoot_state *);
+bool chatwoot_state_equal(const struct chatwoot_state *, const struct chatwoot_state *);
+/* We have handed the conversation to a human. */
+void chatwoot_hand_over(struct chatwoot_state *);
 
 /* The hub's messages[] element of an event that was forwarded (docs/hub.md).
  * 0 or -ENOMEM. */
-MUST_CHECK int chatwoot_entry(const struct json *event, const struct chatwoot_facts *, bool late, struct json **ret);
+struct chatwoot_entry_marks { bool late, replayed; };
+MUST_CHECK int chatwoot_entry(const struct json *event, const struct chatwoot_facts *, struct chatwoot_entry_marks,
+    struct json **ret);
 /* {"id","name","email","phone_number","identifier"} from sender, else
  * conversation.meta.sender, else contact_inbox.contact_id. */
 MUST_CHECK int chatwoot_contact(const struct json *event, struct json **ret);
+/* The same from contact_updated, which is the contact itself. */
+MUST_CHECK int chatwoot_changed_contact(const struct json *event, struct json **ret);
 /* "web", "sms", "whatsapp", … from conversation.channel; in the arena; empty: unknown. */
-struct slice chatwoot_channel(const struct json *event, struct arena *);
+struct slice chatwoot_channel_name(const struct json *event, struct arena *);
+/* The longest text, in UTF-16 units, that this channel carries in one message. */
+size_t chatwoot_text_max(enum chatwoot_channel);
 /* A copy of the event without any pubsub_token. */
 MUST_CHECK int chatwoot_raw(const struct json *event, struct json **ret);
 

@@ -1,8 +1,4 @@
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "lib/chatwoot/chatwoot.h"
-#include "lib/clock.h"
 
 const char *
 chatwoot_decision_text(enum chatwoot_decision d)
@@ -41,74 +37,16 @@ chatwoot_status_word(enum chatwoot_decision d)
 	return d == CW_D_IGNORE || d == CW_D_STALE ? "ignored" : "refused";
 }
 
-static const char *
-status_text(enum chatwoot_status status)
+const char *
+chatwoot_notice_text(enum chatwoot_notice n)
 {
-	switch (status) {
-	case CW_ST_OPEN:     return "open";
-	case CW_ST_RESOLVED: return "resolved";
-	case CW_ST_PENDING:  return "pending";
-	case CW_ST_SNOOZED:  return "snoozed";
-	case CW_ST_UNKNOWN:
-	case CW_ST_OTHER:    break;
+	switch (n) {
+	case CW_N_NONE: return "";
+#define X(name, text) case CW_N_##name: return text;
+	CHATWOOT_NOTICES(X)
+#undef X
 	}
-	return "other";
-}
-
-/* The version of a conversation, as Chatwoot prints it: seconds and six
- * digits.  Without one there is no key. */
-static void
-version_key(const struct chatwoot_facts *f, const char *kind, const char *what,
-    char ret[static CHATWOOT_KEY])
-{
-	if (f->updated_us != 0)
-		snprintf(ret, CHATWOOT_KEY,
-		    "%s:%" PRId64 ":%" PRId64 ":%s%" PRId64 ".%06" PRId64, kind,
-		    f->account, f->conversation, what, f->updated_us / US_PER_S,
-		    f->updated_us % US_PER_S);
-}
-
-static void
-own_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
-{
-	char status[16];
-
-	ret[0] = '\0';
-	switch (f->event) {
-	case CW_EV_OTHER:
-		return;
-	case CW_EV_MESSAGE_CREATED:
-		snprintf(ret, CHATWOOT_KEY, "m:%" PRId64, f->message);
-		return;
-	case CW_EV_MESSAGE_UPDATED:
-		if (f->form_answer)
-			snprintf(ret, CHATWOOT_KEY, "f:%" PRId64 ":%s", f->message,
-			    f->form_hash);
-		else if (f->transcript)
-			snprintf(ret, CHATWOOT_KEY, "t:%" PRId64, f->message);
-		return;
-	case CW_EV_CONVERSATION_CREATED:
-		snprintf(ret, CHATWOOT_KEY, "c:%" PRId64 ":%" PRId64 ":created", f->account,
-		    f->conversation);
-		return;
-	case CW_EV_CONVERSATION_UPDATED:
-		version_key(f, "c", "", ret);
-		return;
-	case CW_EV_STATUS_CHANGED:
-	case CW_EV_OPENED:
-	case CW_EV_RESOLVED:
-		snprintf(status, sizeof(status), "%s:", status_text(f->status));
-		version_key(f, "s", status, ret);
-		return;
-	}
-}
-
-void
-chatwoot_key(const struct chatwoot_facts *f, char ret[static CHATWOOT_KEY])
-{
-	own_key(f, ret);
-	if (!ret[0] && f->event != CW_EV_OTHER && f->delivery_hash[0])
-		snprintf(ret, CHATWOOT_KEY, "d:%s", f->delivery_hash);
+	return "";
 }
 
 static void
@@ -147,6 +85,8 @@ record(const struct chatwoot_facts *f, struct chatwoot_state *st)
 	st->status = f->status;
 	st->owner = f->owner;
 	st->owner_id = f->owner_id;
+	if (f->can_reply || f->cannot_reply)
+		st->no_reply = f->cannot_reply;
 	if (f->updated_us != 0)
 		st->updated_us = f->updated_us;
 }
@@ -158,11 +98,11 @@ status_row(const struct chatwoot_facts *f, enum chatwoot_mode mode, struct chatw
 {
 	switch (f->status) {
 	case CW_ST_RESOLVED:
-		st->human = false;
+		st->human = st->handed = false;
 		move_fence(st, CW_D_CLOSE_SESSION);
 		return CW_D_CLOSE_SESSION;
 	case CW_ST_PENDING:
-		st->human = false;
+		st->human = st->handed = false;
 		st->stopped = false;
 		return CW_D_START_BOT;
 	case CW_ST_OPEN:
@@ -443,6 +383,10 @@ decide_event(const struct chatwoot_facts *f, const struct chatwoot_policy *p,
 	case CW_EV_OPENED:
 	case CW_EV_RESOLVED:
 		return decide_status(f, p, st);
+	case CW_EV_CONTACT_UPDATED:
+		if (p->tell_contact)
+			return (struct outcome){ CW_D_NOTE, "a contact changed" };
+		return ignored("changes of contacts are not told to the hub (tell)");
 	}
 	return ignored("not an event that is acted on");
 }
@@ -454,13 +398,29 @@ is_state_event(enum chatwoot_event event)
 	    || event == CW_EV_OPENED || event == CW_EV_RESOLVED;
 }
 
-static bool
-state_equal(const struct chatwoot_state *a, const struct chatwoot_state *b)
+bool
+chatwoot_state_equal(const struct chatwoot_state *a, const struct chatwoot_state *b)
 {
 	return a->known == b->known && a->status == b->status && a->owner == b->owner
 	    && a->owner_id == b->owner_id && a->updated_us == b->updated_us
-	    && a->human == b->human && a->stopped == b->stopped && a->fence == b->fence
-	    && a->fence_why == b->fence_why;
+	    && a->human == b->human && a->stopped == b->stopped && a->handed == b->handed
+	    && a->no_reply == b->no_reply && a->fence == b->fence && a->fence_why == b->fence_why;
+}
+
+/* What is there to tell the hub?  A fence that moved, whatever event brought
+ * it: another may have been lost, or come later and change nothing any more.
+ * What we did ourselves the hub asked for. */
+static enum chatwoot_notice
+notice_of(const struct chatwoot_facts *f, const struct chatwoot_state *before,
+    const struct chatwoot_state *now, const struct chatwoot_policy *p)
+{
+	if (f->event == CW_EV_CONTACT_UPDATED)
+		return p->tell_contact ? CW_N_CONTACT : CW_N_NONE;
+	if (before->fence == now->fence)
+		return CW_N_NONE;
+	if (now->fence_why == CW_D_CLOSE_SESSION)
+		return p->tell_closed ? CW_N_CLOSED : CW_N_NONE;
+	return p->tell_takeover && !now->handed ? CW_N_TAKEN_OVER : CW_N_NONE;
 }
 
 void
@@ -482,7 +442,23 @@ chatwoot_decide(const struct chatwoot_facts *f, const struct chatwoot_state *st,
 	/* Who is ignored leaves nothing behind, so a stranger's noise makes no rows. */
 	if (o.decision == CW_D_IGNORE && !st->known)
 		ret->state = *st;
-	ret->state_changed = !state_equal(st, &ret->state);
+	ret->state_changed = !chatwoot_state_equal(st, &ret->state);
+	ret->notice = notice_of(f, st, &ret->state, p);
+	if (ret->notice != CW_N_NONE && o.decision == CW_D_IGNORE)
+		ret->decision = (enum chatwoot_decision)ret->state.fence_why;
+}
+
+void
+chatwoot_observe(const struct chatwoot_facts *f, enum chatwoot_mode mode, struct chatwoot_state *st)
+{
+	refresh(f, mode, st);
+}
+
+void
+chatwoot_hand_over(struct chatwoot_state *st)
+{
+	take_over(st);
+	st->handed = true;
 }
 
 const char *

@@ -21,6 +21,29 @@ chatwoot_conversation(const struct json *event)
 }
 
 bool
+chatwoot_is_number(const struct json *from, const char *key, int64_t want)
+{
+	const struct json *value;
+	int64_t n;
+
+	switch (json_get(from, key, &value)) {
+	case JSON_ABSENT:
+	case JSON_NULL:
+		return true;
+	case JSON_STRING:
+		return slice_to_i64(json_text(value), INT64_MIN, INT64_MAX, &n) == 0 && n == want;
+	case JSON_INT:
+		return json_int(value, &n) == 0 && n == want;
+	case JSON_BOOL:
+	case JSON_DOUBLE:
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		break;
+	}
+	return false;
+}
+
+bool
 chatwoot_is_contact(const struct json *person)
 {
 	const struct json *type;
@@ -57,7 +80,7 @@ chatwoot_transcription(const struct json *attachment)
 }
 
 const struct json *
-chatwoot_answer(const struct json *event)
+chatwoot_form_answer(const struct json *event)
 {
 	const struct json *value;
 
@@ -130,7 +153,7 @@ append_answer(struct buf *out, const struct json *answer, struct chatwoot_marks 
 static int
 append_form(struct buf *out, const struct json *event, struct chatwoot_marks *marks)
 {
-	const struct json *values = chatwoot_answer(event), *answer;
+	const struct json *values = chatwoot_form_answer(event), *answer;
 
 	if (json_type_of(values) != JSON_ARRAY)
 		return append_value(out, values, marks);
@@ -248,12 +271,14 @@ set_attachments(struct json *entry, const struct json *event)
  * a plain message. */
 static int
 set_marks(struct json *entry, const struct json *event, const struct chatwoot_facts *f,
-    bool late, struct chatwoot_marks marks)
+    struct chatwoot_entry_marks of, struct chatwoot_marks marks)
 {
 	const struct json *value;
 	int64_t in_reply_to;
 	const struct { const char *key; bool on; } mark[] = {
-		{ "late", late },
+		{ "late", of.late },
+		{ "replayed", of.replayed },
+		{ "recovered", f->recovered },
 		{ "truncated", marks.truncated },
 		{ "sanitised", marks.sanitised },
 		{ "unsupported", f->content_null && !f->has_attachments && !f->has_text },
@@ -274,7 +299,7 @@ set_marks(struct json *entry, const struct json *event, const struct chatwoot_fa
 }
 
 int
-chatwoot_entry(const struct json *event, const struct chatwoot_facts *f, bool late,
+chatwoot_entry(const struct json *event, const struct chatwoot_facts *f, struct chatwoot_entry_marks of,
     struct json **ret)
 {
 	CLEANUP(json_freep) struct json *entry = json_new_object();
@@ -301,7 +326,7 @@ chatwoot_entry(const struct json *event, const struct chatwoot_facts *f, bool la
 		r = json_set(entry, "created_at", json_ref(value));
 	}
 	if (r == 0)
-		r = set_marks(entry, event, f, late, marks);
+		r = set_marks(entry, event, f, of, marks);
 	if (r < 0)
 		return r;
 	*ret = entry;
@@ -309,23 +334,16 @@ chatwoot_entry(const struct json *event, const struct chatwoot_facts *f, bool la
 	return 0;
 }
 
-int
-chatwoot_contact(const struct json *event, struct json **ret)
+/* id: of the contact; NULL: it is not known. */
+static int
+contact_make(const struct json *person, const struct json *id, struct json **ret)
 {
 	static const char *const keys[] = { "name", "email", "phone_number", "identifier" };
-	const struct json *conversation = chatwoot_conversation(event);
-	const struct json *person, *id;
 	CLEANUP(json_freep) struct json *contact = json_new_object();
 	int r;
 
 	if (!contact)
 		return -ENOMEM;
-	json_get(event, "sender", &person);
-	if (!chatwoot_is_contact(person))
-		json_path(conversation, "meta.sender", &person);
-	if (json_get(person, "id", &id) != JSON_INT
-	    && json_path(conversation, "contact_inbox.contact_id", &id) != JSON_INT)
-		id = NULL;
 	r = json_set(contact, "id", json_ref(id));
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)
 		r = copy_text(contact, keys[i], person);
@@ -336,8 +354,31 @@ chatwoot_contact(const struct json *event, struct json **ret)
 	return 0;
 }
 
+int
+chatwoot_contact(const struct json *event, struct json **ret)
+{
+	const struct json *conversation = chatwoot_conversation(event);
+	const struct json *person, *id;
+
+	json_get(event, "sender", &person);
+	if (!chatwoot_is_contact(person))
+		json_path(conversation, "meta.sender", &person);
+	if (json_get(person, "id", &id) != JSON_INT
+	    && json_path(conversation, "contact_inbox.contact_id", &id) != JSON_INT)
+		id = NULL;
+	return contact_make(person, id, ret);
+}
+
+int
+chatwoot_changed_contact(const struct json *event, struct json **ret)
+{
+	const struct json *id;
+
+	return contact_make(event, json_get(event, "id", &id) == JSON_INT ? id : NULL, ret);
+}
+
 struct slice
-chatwoot_channel(const struct json *event, struct arena *arena)
+chatwoot_channel_name(const struct json *event, struct arena *arena)
 {
 	static const struct { const char *theirs, *ours; } names[] = {
 		{ "webwidget", "web" },

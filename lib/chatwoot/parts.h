@@ -22,12 +22,15 @@ struct slice chatwoot_transcription(const struct json *attachment);
 
 /* What the customer filled in: submitted_values as a list with something in
  * it, else submitted_email; NULL: neither (the CSAT object is no answer). */
-const struct json *chatwoot_answer(const struct json *event);
+const struct json *chatwoot_form_answer(const struct json *event);
 
 /* Appends the text the hub gets; event, form_answer and transcript of the
  * facts must be set.  0 or -ENOMEM. */
 struct chatwoot_marks { bool truncated, sanitised; };
 MUST_CHECK int chatwoot_text(const struct json *event, const struct chatwoot_facts *,
     struct buf *out, struct chatwoot_marks *ret);
+
+/* Absent, or this number: as a number or in a text. */
+bool chatwoot_is_number(const struct json *from, const char *key, int64_t want);
 
 #endif

@@ -209,8 +209,42 @@ read_updated(struct reading *r)
 }
 
 /* Chatwoot counts conversations per account and shows that number as `id`. */
-static int
-read_conversation(struct reading *r)
+static void
+read_channel(struct reading *r)
+{
+	static const char *const names[] = {
+#define X(name, text, most) [CW_CH_##name] = text,
+		CHATWOOT_CHANNELS(X)
+#undef X
+	};
+	const struct json *value;
+
+	if (json_get(r->conversation, "channel", &value) != JSON_STRING
+	    && json_path(r->conversation, "meta.channel", &value) != JSON_STRING)
+		return;
+	struct slice word = json_text(value);
+	if (!slice_starts(word, SLICE("Channel::")))
+		return;
+	word = slice_after(word, sizeof("Channel::") - 1);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && slice_eq_nocase(word, slice_of(names[i])))
+			r->f->channel = (enum chatwoot_channel)i;
+}
+
+/* Absent in old versions: then nothing is known of the window. */
+static void
+read_window(struct reading *r)
+{
+	const struct json *value;
+
+	if (json_get(r->conversation, "can_reply", &value) != JSON_BOOL)
+		return;
+	r->f->can_reply = json_true(value);
+	r->f->cannot_reply = !r->f->can_reply;
+}
+
+int
+reading_conversation(struct reading *r)
 {
 	int64_t inbox = 0;
 	int e = reading_id(r, r->conversation, "id", r->prefix, &r->f->conversation);
@@ -223,6 +257,8 @@ read_conversation(struct reading *r)
 		e = read_owner(r);
 	if (e == 0)
 		e = read_updated(r);
+	read_channel(r);
+	read_window(r);
 	if (e == 0)
 		e = reading_id(r, r->event, "inbox.id", "", &r->f->inbox);
 	if (e == 0)
@@ -236,103 +272,6 @@ read_conversation(struct reading *r)
 	if (e == 0 && r->f->contact == 0)
 		e = reading_id(r, r->conversation, "contact_inbox.contact_id", r->prefix,
 		    &r->f->contact);
-	return e;
-}
-
-/* null, "" and [] are one and the same: no labels. */
-static bool
-label_list_empty(const struct json *list)
-{
-	enum json_type type = json_type_of(list);
-
-	return type == JSON_NULL || (type == JSON_STRING && json_text(list).len == 0)
-	    || (type == JSON_ARRAY && json_length(list) == 0);
-}
-
-static int
-labels_equal(const struct json *a, const struct json *b, bool *ret)
-{
-	CLEANUP(buf_free) struct buf text = { 0 };
-	size_t half;
-	int r = json_print(a, &text);
-
-	half = text.len;
-	if (r == 0)
-		r = json_print(b, &text);
-	if (r < 0)
-		return r;
-	struct slice both = buf_view(&text);
-	*ret = (label_list_empty(a) && label_list_empty(b))
-	    || slice_eq(slice_from(both.ptr, half), slice_after(both, half));
-	return 0;
-}
-
-/* Does this change say only that something was looked at or answered?
- * {"previous_value", "current_value"}, or [previous, current] around 2.0. */
-static int
-change_is_noise(const char *column, const struct json *change, bool *ret)
-{
-	static const char *const bookkeeping[] = {
-		"updated_at", "waiting_since", "first_reply_created_at", "last_activity_at",
-	};
-	const struct json *before, *after;
-
-	for (size_t i = 0; i < ARRAY_LEN(bookkeeping); i++) {
-		if (slice_eq(slice_of(column), slice_of(bookkeeping[i]))) {
-			*ret = true;
-			return 0;
-		}
-	}
-	*ret = false;
-	if (!slice_eq(slice_of(column), SLICE("label_list"))
-	    && !slice_eq(slice_of(column), SLICE("cached_label_list")))
-		return 0;
-	if (json_type_of(change) == JSON_ARRAY) {
-		if (json_length(change) != 2)
-			return 0;
-		json_at(change, 0, &before);
-		json_at(change, 1, &after);
-	} else {
-		if (json_get(change, "previous_value", &before) == JSON_ABSENT
-		    || json_get(change, "current_value", &after) == JSON_ABSENT)
-			return 0;
-	}
-	return labels_equal(before, after, ret);
-}
-
-static int
-columns_are_noise(const struct json *columns, bool *ret)
-{
-	*ret = json_type_of(columns) == JSON_OBJECT;
-	for (struct json_iter it = { 0 }; *ret && json_next(columns, &it);) {
-		int r = change_is_noise(it.key, it.value, ret);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* An array of one-key objects; around 2.0 one object. */
-static int
-read_changes(struct reading *r)
-{
-	const struct json *changes, *change;
-	enum json_type type = json_get(r->event, "changed_attributes", &changes);
-	bool noise = true;
-	int e = 0;
-
-	if (type == JSON_ARRAY) {
-		for (size_t i = 0; e == 0 && noise
-		    && json_at(changes, i, &change) != JSON_ABSENT; i++)
-			e = columns_are_noise(change, &noise);
-	} else if (type == JSON_OBJECT) {
-		e = columns_are_noise(changes, &noise);
-	} else {
-		noise = false;
-		r->f->changes_null = true;
-	}
-	r->f->noise = noise;
 	return e;
 }
 
@@ -363,10 +302,12 @@ read_kind(struct reading *r)
 	case CW_EV_STATUS_CHANGED:
 	case CW_EV_OPENED:
 	case CW_EV_RESOLVED:
-		e = read_changes(r);
+		e = reading_changes(r);
 		break;
+	case CW_EV_CONTACT_UPDATED:
+		return reading_id(r, r->event, "id", "", &r->f->contact);
 	}
-	return e == 0 ? read_conversation(r) : e;
+	return e == 0 ? reading_conversation(r) : e;
 }
 
 /* The syncs of the Odoo addons come in on the same path. */

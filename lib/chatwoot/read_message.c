@@ -1,3 +1,4 @@
+#include "lib/chatwoot/answer.h"
 #include "lib/chatwoot/chatwoot.h"
 #include "lib/chatwoot/parts.h"
 #include "lib/chatwoot/reading.h"
@@ -95,6 +96,8 @@ read_attributes(struct reading *r)
 	r->f->external_echo = json_true(value);
 	r->f->external_error = holds(r->event, "content_attributes.external_error");
 	r->f->ours = holds(r->event, "content_attributes.ponte");
+	json_path(r->event, "content_attributes.ponte", &value);
+	chatwoot_mark_read(json_text(value), &r->f->echo, &r->f->echo_n);
 	r->f->automation = holds(r->event, "content_attributes.automation_rule_id")
 	    || holds(r->event, "additional_attributes.campaign_id")
 	    || holds(r->event, "additional_attributes.template_params");
@@ -125,7 +128,7 @@ read_answer(struct reading *r)
 {
 	CLEANUP(buf_free) struct buf text = { 0 }, canonical = { 0 };
 	uint8_t hash[CRYPT_SHA256];
-	const struct json *answer = chatwoot_answer(r->event);
+	const struct json *answer = chatwoot_form_answer(r->event);
 	int e;
 
 	if (r->f->event != CW_EV_MESSAGE_UPDATED || !answer)

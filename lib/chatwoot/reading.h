@@ -1,5 +1,5 @@
-/* reading: what read.c and read_message.c share while chatwoot_read() turns an
- * event into facts.  For these two alone.  Every call returns 0, CW_E_SCHEMA
+/* reading: what read.c, read_message.c and rest.c share while they turn JSON of
+ * Chatwoot's into facts.  For these alone.  Every call returns 0, CW_E_SCHEMA
  * with the reason in `why`, or -ENOMEM. */
 #ifndef PONTE_CHATWOOT_READING_H
 #define PONTE_CHATWOOT_READING_H
@@ -35,5 +35,9 @@ MUST_CHECK int reading_object(struct reading *, const struct json *from, const c
     const char *prefix, const struct json **ret);
 /* The message's own part of the facts. */
 MUST_CHECK int reading_message(struct reading *);
+/* changed_attributes of a conversation event. */
+MUST_CHECK int reading_changes(struct reading *);
+/* The conversation's part of them. */
+MUST_CHECK int reading_conversation(struct reading *);
 
 #endif

@@ -6,9 +6,15 @@ prints {"port": N, "url": "..."} when it listens and runs until SIGTERM or SIGIN
 In a test:     hub = Peer("hub").start(); hub.url; hub.script = [{"status": 503}]; hub.wait(...)
 
 What it answers without a script
-  POST .../api/v1/accounts/A/conversations/C/messages   Chatwoot: stores the message, 200
-  GET  .../api/v1/accounts/A/conversations/C/messages   Chatwoot: {"payload": [...]}
-  POST anything else                                    hub: {"content": "You said: ..."}
+  Chatwoot, under .../api/v1/accounts/A/conversations:
+  GET                       the conversations, those of late activity first, 25 a page
+  GET  /C                   one of them; made, pending, when it is not there (unless `strict`)
+  GET  /C/messages          ?after=ID: 100 behind it; ?before=ID, or neither: the last 20; a user's token
+  POST /C/messages          stores the message, 200
+  POST /C/toggle_status     {"status"}
+  POST /C/toggle_typing_status
+  GET, POST /C/labels       {"labels"} replaces
+  POST anything else        hub: {"content": "You said: ..."}
   GET  /_log /_messages /_stats, POST /_script /_reset /_release/NAME    control, never logged
 
 A script is a list of steps.  A request takes the first step that fits it and uses up a turn.
@@ -42,8 +48,9 @@ import struct
 import sys
 import threading
 import time
+import urllib.parse
 
-MESSAGES = re.compile(r"/api/v1/accounts/(\d+)/conversations/(\d+)/messages$")
+CHATWOOT = re.compile(r"/api/v1/accounts/(\d+)/conversations(?:/(\d+)(?:/(messages|toggle_status|toggle_typing_status|labels))?)?$")
 PHRASES = {200: "OK", 201: "Created", 204: "No Content", 302: "Found", 400: "Bad Request",
            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 422: "Unprocessable Entity",
            429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway",
@@ -78,7 +85,13 @@ class Peer:
         self.changed = threading.Condition()
         self.script = list(script or [])
         self.requests = []
-        self.messages = []              # dicts as Chatwoot answers them
+        self.messages = []              # those posted here: dicts as Chatwoot answers them
+        self.history = []               # all of them, the customers' too
+        self.conversations = {}         # (account, id): dict as Chatwoot answers it
+        self.strict = False             # 404 for a conversation that nobody made
+        self.user_token = None          # may list messages; None: every token may
+        self.bots_may = {"show", "labels", "typing"}    # what came to bots late (2026)
+        self.on_change = None           # called with (what, conversation, message) behind each change here
         self.connections = 0
         self.in_flight, self.most_in_flight = 0, 0
         self.released, self.epoch = set(), 0
@@ -151,6 +164,7 @@ class Peer:
         self.clear()
         with self.changed:
             self.requests, self.messages, self.most_in_flight = [], [], self.in_flight
+            self.history, self.conversations = [], {}
             self.released = set()
 
     def release(self, name):
@@ -432,32 +446,109 @@ class Peer:
         said = [m.get("text") or "" for m in asked.get("messages", []) if isinstance(m, dict)]
         return 200, {"content": "You said: " + " / ".join(said)}
 
+    # ---- Chatwoot ----
+
+    def conversation(self, id, account=7, **change):
+        """The conversation, made when it is not there; changed as told."""
+        with self.changed:
+            c = self.conversations.setdefault((account, id), {
+                "id": id, "account_id": account, "inbox_id": 31, "status": "pending", "can_reply": True, "labels": [],
+                "meta": {"sender": {"id": 2001, "name": "Ana", "type": "contact", "phone_number": "+12025550143", "email": None,
+                                    "identifier": None}, "channel": "Channel::WebWidget", "assignee": None},
+                "additional_attributes": {}, "custom_attributes": {}, "messages": [], "created_at": int(time.time()),
+                "updated_at": round(time.time(), 6), "last_activity_at": int(time.time())})
+            if change:
+                if "assignee" in change:
+                    c["meta"]["assignee"] = change.pop("assignee")
+                c.update({"updated_at": round(time.time(), 6)}, **change)
+            return c
+
+    def says(self, conversation, id, text, account=7, who="contact", at=None, **more):
+        """A message that Chatwoot has and nobody was told of."""
+        senders = {"contact": self.conversation(conversation, account)["meta"]["sender"],
+                   "user": {"id": 12, "name": "Agente", "type": "user"}}
+        message = {"id": id, "content": text, "account_id": account, "inbox_id": 31, "conversation_id": conversation,
+                   "message_type": 0 if who == "contact" else 1, "content_type": "text", "status": "sent",
+                   "content_attributes": {}, "created_at": int(at or time.time()), "private": False, "source_id": None,
+                   "sender": senders[who], **more}
+        with self.changed:
+            self.history.append(message)
+            self.conversation(conversation, account)["last_activity_at"] = message["created_at"]
+        return message
+
+    def _told(self, what, conversation, message=None):
+        if self.on_change:
+            threading.Thread(target=self.on_change, args=(what, conversation, message), daemon=True).start()
+
     def _chatwoot(self, request):
-        found = MESSAGES.search(request["path"].split("?")[0])
+        path, _, query = request["path"].partition("?")
+        found = CHATWOOT.search(path)
         if not found:
             return 404, {"error": "Resource could not be found"}
-        if self.token and self.token not in (request["headers"].get("api_access_token"),
-                                             request["headers"].get("api-access-token")):
+        given = {request["headers"].get("api_access_token"), request["headers"].get("api-access-token")}
+        human = self.user_token is None or self.user_token in given
+        if self.token and self.token not in given and not (self.user_token and human):
             return 401, {"error": "Invalid Access Token"}
-        account, conversation = int(found.group(1)), int(found.group(2))
+        account, what = int(found.group(1)), found.group(3)
+        asked = {k: v[0] for k, v in urllib.parse.parse_qs(query).items()}
+        may = {None: "show", "labels": "labels", "toggle_typing_status": "typing"}.get(what)
+        bot_only = self.user_token is not None and not human
+        if (may and bot_only and may not in self.bots_may) or (bot_only and request["method"] == "GET"
+                                                               and (what == "messages" or not found.group(2))):
+            return 401, {"error": "Access to this endpoint is not authorized for bots"}
+        if not found.group(2):
+            return 200, {"data": {"meta": {}, "payload": self._page(account, int(asked.get("page", 1)))}}
+        id = int(found.group(2))
+        if self.strict and (account, id) not in self.conversations:
+            return 404, {"error": "Resource could not be found"}
+        c = self.conversation(id, account)
         if request["method"] == "GET":
-            with self.changed:
-                mine = [m for m in self.messages
-                        if (m["account_id"], m["conversation_id"]) == (account, conversation)]
-            return 200, {"meta": {}, "payload": mine}
+            if what == "messages":
+                return 200, {"meta": {}, "payload": self._list(account, id, asked)}
+            return 200, {"payload": c["labels"]} if what == "labels" else c
         posted = request["json"]
         if not isinstance(posted, dict):
             return 422, {"error": "not a JSON object"}
+        if what == "messages":
+            return 200, self._post(account, id, c, posted)
+        if what == "labels":
+            self.conversation(id, account, labels=posted["labels"])
+            self._told("labels", c)
+            return 200, {"payload": c["labels"]}
+        if what == "toggle_status":
+            self.conversation(id, account, status=posted["status"])
+            self._told("status", c)
+            return 200, {"meta": {}, "payload": {"success": True, "conversation_id": id, "current_status": c["status"]}}
+        return 200, None
+
+    def _page(self, account, page):
         with self.changed:
-            message = {"id": 700001 + len(self.messages), "content": posted.get("content"), "inbox_id": 1,
-                       "conversation_id": conversation, "account_id": account,
+            mine = [c for (a, _), c in self.conversations.items() if a == account]
+        mine.sort(key=lambda c: -c["last_activity_at"])
+        return mine[(page - 1) * 25:page * 25]
+
+    def _list(self, account, conversation, asked):
+        with self.changed:
+            mine = sorted((m for m in self.history if (m["account_id"], m["conversation_id"]) == (account, conversation)),
+                          key=lambda m: m["id"])
+        if "after" in asked:
+            return [m for m in mine if m["id"] > int(asked["after"])][:100]
+        return [m for m in mine if "before" not in asked or m["id"] < int(asked["before"])][-20:]
+
+    def _post(self, account, id, conversation, posted):
+        with self.changed:
+            message = {"id": 700001 + len(self.messages), "content": posted.get("content"), "inbox_id": 31,
+                       "conversation_id": id, "account_id": account,
                        "message_type": 1, "content_type": posted.get("content_type", "text"),
                        "status": "sent", "content_attributes": posted.get("content_attributes", {}),
                        "created_at": int(time.time()), "private": bool(posted.get("private", False)),
-                       "source_id": None}
+                       "source_id": None, "sender": {"id": 4, "name": "Bot", "type": "agent_bot"}}
             self.messages.append(message)
+            self.history.append(message)
+            conversation["last_activity_at"] = message["created_at"]
             self.changed.notify_all()
-        return 200, message
+        self._told("message", conversation, message)
+        return message
 
     # ---- control ----
 

@@ -22,7 +22,7 @@ CC = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("CC", "cc")
 
 RANK = {
     0: "base",
-    1: "arena buf clock backoff log crashpoint patience",
+    1: "arena buf clock backoff log crashpoint patience token",
     2: "http json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust",
     3: "config protocol route tenant chatwoot store store_db client",
 }

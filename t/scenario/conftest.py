@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -106,11 +107,17 @@ class Answer:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
+# No typing, no look before a post, nothing done for a customer without an answer.
+PLAIN = "    typing: false\n    look_first: false\n    give_up: {note: false, handoff: false}\n"
+USUAL = ""                              # what a tenant gets that says nothing
+
+
 class Instance:
     """One ponte in one directory."""
 
     SECRET = {"bot": "TESTbotSecretAbc123", "account": "TESTaccountSecretDef456", "inbox": "TESTinboxSecretGhi789"}
     TOKEN = "TESTbotTokenJkl012"
+    USER_TOKEN = "TESTuserTokenPqr678"
     HUB_TOKEN = "TESThubTokenMno345"
 
     def __init__(self, root, settings="", nginx=True, env=None, limits=False):
@@ -129,9 +136,15 @@ class Instance:
     # ---- life ----
 
     def write_settings(self, text):
-        """`text` is YAML in which {allow} stands for the peers' addresses."""
+        """`text` is YAML in which {allow} stands for the peers' addresses.  What would
+        only make tests wait is short unless the text says otherwise."""
+        for name, key, short in (("hub", "debounce", "debounce: 0"), ("chatwoot", "echo_wait", "echo_wait: 1s, lookup_wait: 300ms")):
+            if f"{name}:" not in text:
+                text += f"\n{name}: {{{short}}}\n"
+            elif key not in text:
+                text = re.sub(rf"^{name}: {{", f"{name}: {{{short}, ", text, flags=re.M)
         if "delivery:" not in text:
-            text += "\ndelivery:\n  allow_private: {allow}\n"
+            text += "\ndelivery:\n  allow_private: {allow}\n  reply_budget: 0\n"
         (self.dir / "ponte.yaml").write_text(text.replace("{allow}", json.dumps(self.allow)))
 
     def start(self, wait=True):
@@ -237,24 +250,29 @@ class Instance:
     # ---- tenants ----
 
     def tenant(self, name="shop", account=7, kinds=("bot",), hub=None, chatwoot=None, installation="main",
-               secrets=None, extra="", sender_extra="", inboxes="[{id: 31, account: %d, channel: web}]", token=None):
-        """Imports a tenant whose hub and Chatwoot are our peers."""
+               secrets=None, extra="", sender_extra="", inboxes="[{id: 31, account: %d, channel: web}]", token=None,
+               manners=PLAIN, user_token=None):
+        """Imports a tenant whose hub and Chatwoot are our peers.  manners: lines of its own for
+        how it treats conversations; plain unless told, so that a test sees the requests it is about."""
         d = self.dir / "import"
         d.mkdir(exist_ok=True)
         secrets = secrets or self.SECRET
         (d / f"{name}.token").write_text((token or self.TOKEN) + "\n")
         (d / f"{name}.hub").write_text(self.HUB_TOKEN + "\n")
+        if user_token:
+            (d / f"{name}.user").write_text(user_token + "\n")
+        user = f"user_token_file: {name}.user, " if user_token else ""
         rows = []
         for kind in kinds:
             (d / f"{name}.{kind}.secret").write_text(secrets[kind] + "\n")
             rows.append(f"      - {{kind: {kind}, label: {kind}, installation: {installation}, account: {account}, "
                         f"secret_file: {name}.{kind}.secret{sender_extra}}}\n")
         text = ("tenants:\n"
-                f"  - name: {name}\n    domain: retail\n{extra}"
+                f"  - name: {name}\n    domain: retail\n{extra}{manners}"
                 f"    hub: {{url: \"{hub or self.hub.url}/\", token_file: {name}.hub}}\n"
                 "    installations:\n"
                 f"      - {{id: {installation}, url: \"{chatwoot or self.chatwoot.url}\", bot_id: 4, "
-                f"bot_token_file: {name}.token, accounts: [{{id: {account}}}], "
+                f"bot_token_file: {name}.token, {user}accounts: [{{id: {account}}}], "
                 f"inboxes: {inboxes % account if '%d' in inboxes else inboxes}}}\n"
                 "    senders:\n" + "".join(rows))
         (d / f"{name}.yaml").write_text(text)

@@ -56,7 +56,7 @@ class Load:
 def settled(ponte):
     """All deliveries are in a final state; the rows."""
     rows = ponte.queue("--limit", "100000")
-    return rows if all(r["state"] not in ("pending", "claimed") for r in rows) else None
+    return rows if all(r["state"] not in ("pending", "claimed", "waiting") for r in rows) else None
 
 
 def judge(ponte, load):

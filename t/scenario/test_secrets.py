@@ -149,7 +149,7 @@ def break_everything(ponte, heap):
     for i in range(3):
         ponte.send(canary_message(conversation=510 + i), secret=SECRETS["webhook secret"])
     ponte.hub.wait(lambda p: not p.script)
-    ponte.chatwoot.script = [{"status": 401}, {"status": 422, "json": {"error": TEXTS["text"]}}]
+    ponte.chatwoot.script = [{"status": 401, "path": "messages$"}, {"status": 422, "path": "messages$", "json": {"error": TEXTS["text"]}}]
     for i in range(2):
         ponte.send(canary_message(conversation=520 + i), secret=SECRETS["webhook secret"])
     wait_for(lambda: alarms(ponte), show=ponte.log_tail)

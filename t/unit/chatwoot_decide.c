@@ -4,11 +4,11 @@
 #include "lib/chatwoot/chatwoot.h"
 #include "t/unit/unit.h"
 
-static const struct chatwoot_policy bot = { CW_MODE_BOT, 7, 4, true, false, 0 };
-static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false, 0 };
-static const struct chatwoot_policy inbox = { CW_MODE_INBOX, 7, 4, true, false, 0 };
-static const struct chatwoot_policy closed = { CW_MODE_ACCOUNT, 7, 4, false, false, 0 };
-static const struct chatwoot_policy spoken = { CW_MODE_BOT, 7, 4, true, true, 0 };
+static const struct chatwoot_policy bot = { CW_MODE_BOT, 7, 4, true, false, 0, false, false, false };
+static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false, 0, false, false, false };
+static const struct chatwoot_policy inbox = { CW_MODE_INBOX, 7, 4, true, false, 0, false, false, false };
+static const struct chatwoot_policy closed = { CW_MODE_ACCOUNT, 7, 4, false, false, 0, false, false, false };
+static const struct chatwoot_policy spoken = { CW_MODE_BOT, 7, 4, true, true, 0, false, false, false };
 
 /* Facts of common events; a row adds what it varies, and may say otherwise. */
 #pragma GCC diagnostic ignored "-Woverride-init"

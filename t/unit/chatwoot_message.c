@@ -165,7 +165,7 @@ test_entries(void)
 		struct read_event e;
 
 		ROW(entries[i].name, read_event(entries[i].body, &e));
-		ROW(entries[i].name, chatwoot_entry(e.doc, &e.facts, entries[i].late, &entry) == 0);
+		ROW(entries[i].name, chatwoot_entry(e.doc, &e.facts, (struct chatwoot_entry_marks){ .late = entries[i].late }, &entry) == 0);
 		ROW(entries[i].name, prints(entry, entries[i].want));
 		drop_event(&e);
 	}
@@ -191,7 +191,7 @@ test_cut(void)
 			memcpy(body + n, "\342\202\254", 3);
 		snprintf(body + n, sizeof(body) - n, "\"}");
 		ROW(rows[i].name, read_event(body, &e));
-		ROW(rows[i].name, chatwoot_entry(e.doc, &e.facts, false, &entry) == 0);
+		ROW(rows[i].name, chatwoot_entry(e.doc, &e.facts, (struct chatwoot_entry_marks){ .late = false }, &entry) == 0);
 		ROW(rows[i].name, json_get(entry, "text", &text) == JSON_STRING);
 		ROW(rows[i].name, json_text(text).len == 3 * rows[i].want);
 		ROW(rows[i].name, (json_get(entry, "truncated", &mark) == JSON_BOOL) == rows[i].truncated);
@@ -220,7 +220,7 @@ test_channels(void)
 
 		ROW(channels[i].name, arena_new(4 * KIB, &arena) == 0);
 		ROW(channels[i].name, json_parse(slice_of(channels[i].body), &doc) == 0);
-		ROW(channels[i].name, slice_eq(chatwoot_channel(doc, arena), slice_of(channels[i].want)));
+		ROW(channels[i].name, slice_eq(chatwoot_channel_name(doc, arena), slice_of(channels[i].want)));
 	}
 }
 
@@ -242,9 +242,9 @@ static void
 test_pack(void)
 {
 	static const struct chatwoot_policy policies[] = {
-		{ CW_MODE_ACCOUNT, 0, 0, false, false, 0 },
-		{ CW_MODE_INBOX, INT64_MAX, 4, true, false, 0 },
-		{ CW_MODE_BOT, 7, INT64_MAX, false, true, 0 },
+		{ .mode = CW_MODE_ACCOUNT, .tell_closed = true },
+		{ .mode = CW_MODE_INBOX, .account = INT64_MAX, .bot_id = 4, .answer_open = true, .tell_takeover = true },
+		{ .mode = CW_MODE_BOT, .account = 7, .bot_id = INT64_MAX, .transcripts = true, .tell_contact = true },
 	};
 	struct chatwoot_facts rows[] = {
 		{ .event = CW_EV_OTHER, .event_name = SLICE("x") },
@@ -256,6 +256,8 @@ test_pack(void)
 		{ .auto_reply = true }, { .external_error = true }, { .has_text = true }, { .content_null = true },
 		{ .has_attachments = true }, { .truncated = true }, { .sanitised = true }, { .ours = true },
 		{ .external_echo = true }, { .automation = true }, { .form_answer = true }, { .transcript = true },
+		{ .recovered = true }, { .can_reply = true }, { .cannot_reply = true }, { .channel = CW_CH_TWITTER },
+		{ .ours = true, .echo = { { 1, 2, 3 } }, .echo_n = 7 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -286,6 +288,9 @@ test_pack(void)
 		ROW(name, strcmp(f.delivery_hash, want->delivery_hash) == 0);
 		ROW(name, q.mode == p->mode && q.account == p->account && q.bot_id == p->bot_id);
 		ROW(name, q.answer_open == p->answer_open && q.transcripts == p->transcripts);
+		ROW(name, q.tell_closed == p->tell_closed && q.tell_takeover == p->tell_takeover && q.tell_contact == p->tell_contact);
+		ROW(name, f.recovered == want->recovered && f.can_reply == want->can_reply && f.cannot_reply == want->cannot_reply);
+		ROW(name, f.channel == want->channel && f.echo_n == want->echo_n && memcmp(&f.echo, &want->echo, sizeof(f.echo)) == 0);
 
 		for (size_t cut = 1; cut < 6 && i == 1; cut++)
 			ROW("a cut record is no record",
@@ -308,6 +313,7 @@ test_unpack_range(void)
 		{ "an owner", offsetof(struct chatwoot_facts, owner) },
 		{ "a type", offsetof(struct chatwoot_facts, type) },
 		{ "a sender", offsetof(struct chatwoot_facts, sender) },
+		{ "a channel", offsetof(struct chatwoot_facts, channel) },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

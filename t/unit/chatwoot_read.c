@@ -470,9 +470,9 @@ test_peek(void)
 	}
 }
 
-static const struct chatwoot_policy account = { CW_MODE_ACCOUNT, 7, 4, true, false, 0 };
-static const struct chatwoot_policy closed_account = { CW_MODE_ACCOUNT, 7, 4, false, false, 0 };
-static const struct chatwoot_policy spoken_bot = { CW_MODE_BOT, 7, 4, true, true, 0 };
+static const struct chatwoot_policy account = { .mode = CW_MODE_ACCOUNT, .account = 7, .bot_id = 4, .answer_open = true };
+static const struct chatwoot_policy closed_account = { .mode = CW_MODE_ACCOUNT, .account = 7, .bot_id = 4 };
+static const struct chatwoot_policy spoken_bot = { .mode = CW_MODE_BOT, .account = 7, .bot_id = 4, .answer_open = true, .transcripts = true };
 
 /* The fixtures whose decision hangs on a setting, with the other setting;
  * t/rules/fixtures.py has the defaults. */

@@ -77,13 +77,17 @@ defaults(void)
 	ROW("the keys lie under /etc/ponte", slice_eq(c->keys.dir, SLICE("/etc/ponte/keys")));
 	ROW("workers", c->workers.hooks == 16 && c->workers.api == 8 && c->workers.max_requests == 100000 && c->workers.deadline == 15000);
 	ROW("store", c->store.min_free == 256 * MIB && c->store.wal_limit == 8 * MIB);
-	ROW("retention", c->store.retention.bodies == 30 * INT64_C(86400000) && c->store.retention.keys == 90 * INT64_C(86400000));
+	ROW("retention", c->store.retention.bodies == 30 * INT64_C(86400000) && c->store.retention.keys == 90 * INT64_C(86400000) &&
+	    c->store.retention.noted == 30 * INT64_C(86400000) && c->store.retention.failed == 90 * INT64_C(86400000));
 	ROW("hub", c->hub.url.len == 0 && c->hub.token_file.len == 0 && c->hub.connect == 5000 && c->hub.first_byte == 60000 &&
-	    c->hub.total == 60000 && c->hub.debounce == 0 && c->hub.answer_max == 4 * MIB);
-	ROW("chatwoot", c->chatwoot.connect == 5000 && c->chatwoot.first_byte == 15000 && c->chatwoot.total == 30000);
+	    c->hub.total == 60000 && c->hub.debounce == 2000 && c->hub.reply_deadline == 120000 && c->hub.answer_max == 4 * MIB);
+	ROW("chatwoot", c->chatwoot.connect == 5000 && c->chatwoot.first_byte == 15000 && c->chatwoot.total == 30000 &&
+	    c->chatwoot.echo_wait == 60000 && c->chatwoot.lookup_wait == 10000);
+	ROW("catch-up", c->catchup.after == 600000 && c->catchup.pace == 250);
 	ROW("delivery", c->delivery.concurrency == 8 && c->delivery.total == 64 && c->delivery.give_up == 6 * 3600000 &&
 	    c->delivery.message_age == 2 * 3600000 && c->delivery.retry_after_cap == 15 * 60000 &&
-	    c->delivery.breaker_failures == 5 && c->delivery.breaker_wait == 5000);
+	    c->delivery.breaker_failures == 5 && c->delivery.breaker_wait == 5000 && c->delivery.reply_budget == 20 &&
+	    c->delivery.replay_rate == 10 && c->delivery.oldest_alarm == 15 * 60000);
 	ROW("nothing private is allowed", c->delivery.allow_private.count == 0 && c->delivery.ca_file.len == 0);
 	ROW("limits", c->limits.body == 16 * MIB && c->limits.unanswered == 64 * MIB);
 	ROW("log", config_log_level(c) == 6);

@@ -19,7 +19,11 @@ each_role_says_its_own_and_no_more(void)
 		{ "a courier claims",                           ROLE_COURIER,  P_CLAIM,         true },
 		{ "a courier begins",                           ROLE_COURIER,  P_BEGIN,         true },
 		{ "a courier finds tenants",                    ROLE_COURIER,  P_TENANT_FIND,   true },
-		{ "a courier may not store events",             ROLE_COURIER,  P_PUT,           false },
+		{ "a courier puts what it fetched",              ROLE_COURIER,  P_PUT,           true },
+		{ "a courier gives no answers of its own",      ROLE_COURIER,  P_ANSWER,        false },
+		{ "a worker looks up tokens",                   ROLE_WORKER,   P_TOKEN_FIND,    true },
+		{ "a worker may not make them",                 ROLE_WORKER,   P_TOKEN_NEW,     false },
+		{ "a worker may not erase",                     ROLE_WORKER,   P_ERASE,         false },
 		{ "a courier may not drop from the queue",      ROLE_COURIER,  P_QUEUE_DROP,    false },
 		{ "an operator changes tenants",                ROLE_OPERATOR, P_TENANT_PUT,    true },
 		{ "an operator removes tenants",                ROLE_OPERATOR, P_TENANT_REMOVE, true },
@@ -77,7 +81,7 @@ every_name_reads_back(void)
 	ROW(text, delivery_state_of(SLICE(text)) == DELIVERY_##name);
 	DELIVERY_STATES(X)
 #undef X
-	CU_ASSERT_EQUAL(kinds, 5);
+	CU_ASSERT_EQUAL(kinds, 7);
 	CU_ASSERT_EQUAL(states, 11);
 }
 

@@ -32,8 +32,8 @@ static void
 request(void)
 {
 	CLEANUP(arena_freep) struct arena *a = NULL;
-	struct delivery d = a_reply("{\"content\":\"Ol\\u00e1 \\\"Ana\\\"\"}");
-	struct errand e = { .delivery = &d, .tenant = &shop, .url = SLICE("https://chat.example.com/base"),
+	struct delivery d = a_reply("{\"content\":\"Ol\\u00e1 \\\"Ana\\\"\"}");   /* as version 1 kept it */
+	struct errand e = { .delivery = &d, .tenant = &shop, .step = STEP_POST, .url = SLICE("https://chat.example.com/base"),
 		.token = SLICE("tok"), .span = { 1, 2, 3, 4, 5, 6, 7, 8 } };
 	struct request q = { .headers = 0 };
 	const char *why = "";
@@ -123,8 +123,9 @@ verdicts(void)
 		CLEANUP(arena_freep) struct arena *a = NULL;
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
-		struct answer w = { row[i].error, row[i].sent, row[i].status, slice_of(row[i].body),
-			row[i].retry_after_ms, row[i].nth - 1 };
+		struct delivery d = a_reply("");
+		struct answer w = { .delivery = &d, .step = STEP_POST, .error = row[i].error, .sent = row[i].sent, .status = row[i].status,
+			.body = slice_of(row[i].body), .retry_after_ms = row[i].retry_after_ms, .strikes = row[i].nth - 1 };
 		CU_ASSERT_FATAL(to_chatwoot.judge(&w, a, &j) == 0);
 		ROW(row[i].name, j.verdict == row[i].verdict);
 		ROW(row[i].name, j.delay_ms == row[i].delay_ms);
@@ -132,7 +133,7 @@ verdicts(void)
 		ROW(row[i].name, j.trouble == row[i].trouble && j.alarm == row[i].alarm);
 		ROW(row[i].name, j.hint_ms == row[i].retry_after_ms);
 		ROW(row[i].name, (j.verdict == SETTLE_DONE) == (j.reason[0] == 0));
-		ROW(row[i].name, j.reply.len == 0);
+		ROW(row[i].name, j.parts == 0 && j.step == STEP_NONE);
 		ROW(row[i].name, j.strike == (row[i].verdict == SETTLE_RETRY && row[i].status == 422 && row[i].delay_ms == 0));
 	}
 }
@@ -150,9 +151,127 @@ details(void)
 		CLEANUP(arena_freep) struct arena *a = NULL;
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
-		struct answer w = { CLIENT_OK, true, 404, slice_of(row[i].body), -1, 0 };
+		struct delivery d = a_reply("");
+		struct answer w = { .delivery = &d, .step = STEP_POST, .sent = true, .status = 404, .body = slice_of(row[i].body),
+			.retry_after_ms = -1 };
 		CU_ASSERT_FATAL(to_chatwoot.judge(&w, a, &j) == 0);
 		ROW(row[i].name, slice_eq(j.detail, slice_of(row[i].want)));
+	}
+}
+
+/* What each kind of delivery posts, and where. */
+static void
+kinds(void)
+{
+	static const char base[] = "https://chat.example.com/api/v1/accounts/7/conversations/501";
+	static const char attributes[] = "{\"items\":[{\"title\":\"A\",\"value\":\"a\"}],\"ponte\":\"forged\"}";
+	/* clang-format off */
+	static const struct { const char *name; struct chatwoot_part part; const char *tail, *body; bool once; } row[] = {
+		{ "a note is private", { .kind = DELIVERY_K_NOTE, .text = { "psst", 4 } }, "/messages",
+		  "{\"content\":\"psst\",\"message_type\":\"outgoing\",\"private\":true,\"content_type\":\"text\","
+		  "\"content_attributes\":{\"ponte\":\"abababab-abab-abab-abab-abababababab.1\"}}", true },
+		{ "a question keeps its attributes, and our mark wins", { .kind = DELIVERY_K_REPLY, .text = { "Which?", 6 },
+		  .content_type = { "input_select", 12 }, .attributes = { attributes, sizeof(attributes) - 1 } }, "/messages",
+		  "{\"content\":\"Which?\",\"message_type\":\"outgoing\",\"private\":false,\"content_type\":\"input_select\","
+		  "\"content_attributes\":{\"items\":[{\"title\":\"A\",\"value\":\"a\"}],\"ponte\":\"abababab-abab-abab-abab-abababababab.1\"}}", true },
+		{ "a handoff opens", { .kind = DELIVERY_K_HANDOFF }, "/toggle_status", "{\"status\":\"open\"}", true },
+		{ "labels, as they are to be", { .kind = DELIVERY_K_LABELS, .label = { { "vip", 3 } }, .labels = 1 }, "/labels",
+		  "{\"labels\":[\"vip\"]}", false },
+	};
+	/* clang-format on */
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		CLEANUP(arena_freep) struct arena *a = NULL;
+		CLEANUP(buf_free) struct buf payload = { 0 };
+		struct delivery d = a_reply("");
+		struct errand e = { .delivery = &d, .tenant = &shop, .step = STEP_POST, .url = SLICE("https://chat.example.com"), .token = SLICE("tok") };
+		struct request q = { .headers = 0 };
+		const char *why = "";
+		char url[200];
+		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0 && chatwoot_part_pack(&row[i].part, &payload) == 0);
+		d.kind = row[i].part.kind;
+		d.payload = buf_view(&payload);
+		ROW(row[i].name, to_chatwoot.build(&e, a, &q, &why) == 0);
+		snprintf(url, sizeof(url), "%s%s", base, row[i].tail);
+		ROW(row[i].name, slice_eq(q.url, slice_of(url)) && q.method == HTTP_M_POST && q.once == row[i].once);
+		ROW(row[i].name, slice_eq(buf_view(&q.body), slice_of(row[i].body)));
+		buf_free(&q.body);
+	}
+}
+
+static void
+steps(void)
+{
+	struct delivery d = a_reply("");
+	ROW("a reply looks first", to_chatwoot.first(&d, true) == STEP_SHOW);
+	ROW("unless it may not", to_chatwoot.first(&d, false) == STEP_POST);
+	d.kind = DELIVERY_K_NOTE;
+	ROW("a note need not", to_chatwoot.first(&d, true) == STEP_POST);
+	d.kind = DELIVERY_K_LABELS;
+	ROW("labels are read first, always", to_chatwoot.first(&d, false) == STEP_LABELS);
+	d.kind = DELIVERY_K_REPLY;
+	d.lookup = true;
+	ROW("what may have been posted is looked for", to_chatwoot.first(&d, true) == STEP_FIND);
+	d.kind = DELIVERY_K_HANDOFF;
+	ROW("a handoff by the status", to_chatwoot.first(&d, true) == STEP_FIND_SHOWN);
+}
+
+#define SHOWN(more) "{\"id\":501,\"account_id\":7,\"inbox_id\":31,\"status\":\"pending\",\"can_reply\":true," \
+	"\"meta\":{\"sender\":{\"id\":3},\"channel\":\"Channel::Whatsapp\"" more "}}"
+#define LISTED(id, ponte) "{\"id\":" id ",\"conversation_id\":501,\"content_attributes\":{\"ponte\":\"" ponte "\"}}"
+#define MARK "abababab-abab-abab-abab-abababababab.1"
+
+/* What is read, and what comes of it. */
+static void
+looks(void)
+{
+	/* clang-format off */
+	static const struct {
+		const char *name;
+		enum delivery_step step;
+		enum client_error error;
+		unsigned status;
+		const char *body;
+		enum settle_verdict verdict;
+		enum delivery_step next;
+		bool shown, unreadable, trouble;
+	} row[] = {
+		{ "a conversation",                     STEP_SHOW, OK, 200, SHOWN(""), SETTLE_DONE, STEP_POST, true, false, false },
+		{ "another conversation tells nothing", STEP_SHOW, OK, 200, "{\"id\":502,\"account_id\":7,\"status\":\"resolved\"}", SETTLE_DONE, STEP_POST, false, false, false },
+		{ "nor does one of another account",    STEP_SHOW, OK, 200, "{\"id\":501,\"account_id\":8,\"status\":\"resolved\"}", SETTLE_DONE, STEP_POST, false, false, false },
+		{ "nonsense tells nothing",             STEP_SHOW, OK, 200, "<p>", SETTLE_DONE, STEP_POST, false, false, false },
+		{ "a token that may not look",          STEP_SHOW, OK, 401, "", SETTLE_DONE, STEP_POST, false, true, false },
+		{ "404: the post will tell",            STEP_SHOW, OK, 404, "", SETTLE_DONE, STEP_POST, false, false, false },
+		{ "500: nothing was posted, so again",  STEP_SHOW, OK, 500, "", SETTLE_RETRY, STEP_NONE, false, false, true },
+		{ "429: later",                         STEP_SHOW, OK, 429, "", SETTLE_RETRY, STEP_NONE, false, false, true },
+		{ "a timeout: nothing was posted",      STEP_SHOW, CLIENT_E_TIMEOUT_FIRST, 0, "", SETTLE_RETRY, STEP_NONE, false, false, true },
+		{ "found: it was posted",               STEP_FIND, OK, 200, "{\"payload\":[" LISTED("8", "x") "," LISTED("9", MARK) "]}", SETTLE_DONE, STEP_NONE, false, false, false },
+		{ "not found: it was not",              STEP_FIND, OK, 200, "{\"payload\":[" LISTED("8", "x") "]}", SETTLE_ABSENT, STEP_NONE, false, false, false },
+		{ "messages of another conversation",   STEP_FIND, OK, 200, "{\"payload\":[{\"id\":9,\"conversation_id\":7}]}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
+		{ "a list that is none",                STEP_FIND, OK, 200, "{\"payload\":{}}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
+		{ "may not list: unknown still",        STEP_FIND, OK, 401, "", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
+		{ "no answer: unknown still",           STEP_FIND, CLIENT_E_CONNECT, 0, "", SETTLE_UNKNOWN, STEP_NONE, false, false, true },
+		{ "open by now: handed off",            STEP_FIND_SHOWN, OK, 200, "{\"id\":501,\"account_id\":7,\"status\":\"open\"}", SETTLE_DONE, STEP_NONE, false, false, false },
+		{ "pending still: it was not",          STEP_FIND_SHOWN, OK, 200, SHOWN(""), SETTLE_ABSENT, STEP_NONE, false, false, false },
+		{ "labels beside others",               STEP_LABELS, OK, 200, "{\"payload\":[\"old\"]}", SETTLE_DONE, STEP_POST, false, false, false },
+		{ "labels that are there",              STEP_LABELS, OK, 200, "{\"payload\":[\"old\",\"vip\"]}", SETTLE_DONE, STEP_NONE, false, false, false },
+		{ "may not read labels",                STEP_LABELS, OK, 401, "", SETTLE_DEAD, STEP_NONE, false, false, false },
+	};
+	/* clang-format on */
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		CLEANUP(arena_freep) struct arena *a = NULL;
+		CLEANUP(buf_free) struct buf labels = { 0 };
+		struct delivery d = a_reply("");
+		struct judgement j;
+		const struct chatwoot_part vip = { .label = { SLICE("vip") }, .labels = 1 };
+		CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0 && chatwoot_part_pack(&vip, &labels) == 0);
+		struct answer w = { .delivery = &d, .step = row[i].step, .error = row[i].error, .sent = true, .status = row[i].status,
+			.body = slice_of(row[i].body), .retry_after_ms = -1, .labels = buf_view(&labels), .bot_id = 4 };
+		CU_ASSERT_FATAL(to_chatwoot.judge(&w, a, &j) == 0);
+		ROW(row[i].name, j.verdict == row[i].verdict && j.step == row[i].next);
+		ROW(row[i].name, j.shown == row[i].shown && j.unreadable == row[i].unreadable && j.trouble == row[i].trouble);
+		ROW(row[i].name, row[i].step != STEP_LABELS || row[i].next != STEP_POST || (j.labels.labels == 2
+		    && slice_eq(j.labels.label[0], SLICE("old")) && slice_eq(j.labels.label[1], SLICE("vip"))));
+		ROW(row[i].name, !j.shown || (j.facts.status == CW_ST_PENDING && j.facts.can_reply && j.facts.channel == CW_CH_WHATSAPP));
 	}
 }
 
@@ -163,6 +282,9 @@ main(void)
 		{ "the request", request },
 		{ "verdicts", verdicts },
 		{ "details", details },
+		{ "kinds", kinds },
+		{ "steps", steps },
+		{ "looks", looks },
 	};
 	return unit_run("to_chatwoot", tests, ARRAY_LEN(tests), 0);
 }

@@ -96,8 +96,8 @@ request(void)
 	CLEANUP(buf_free) struct buf f1 = { 0 }, f2 = { 0 };
 	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
 	struct delivery_member m[] = {
-		{ { { 0 } }, 9017, false, facts_of(slice_of(first), &f1), slice_of(first) },
-		{ { { 0 } }, 9018, true, facts_of(slice_of(second), &f2), slice_of(second) },
+		{ .message = 9017, .replayed = true, .facts = facts_of(slice_of(first), &f1), .body = slice_of(first) },
+		{ .message = 9018, .late = true, .facts = facts_of(slice_of(second), &f2), .body = slice_of(second) },
 	};
 	struct delivery d = a_batch(m, 2);
 	struct errand e = an_errand(&d);
@@ -153,6 +153,7 @@ request(void)
 	ROW("all messages", json_length(messages) == 2);
 	(void)json_at(messages, 0, &one);
 	ROW("oldest first", reads(one, "text", "\"Oi\"") && reads(one, "late", "absent"));
+	ROW("what the operator sent again is marked", reads(one, "replayed", "true"));
 	(void)json_at(messages, 1, &one);
 	ROW("late is marked", reads(one, "id", "9018") && reads(one, "late", "true"));
 	ROW("no token anywhere", memmem(q.body.ptr, q.body.len, "SECRET", 6) == NULL);
@@ -166,7 +167,7 @@ variants(void)
 	CLEANUP(arena_freep) struct arena *a = NULL;
 	CLEANUP(buf_free) struct buf facts = { 0 };
 	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
-	struct delivery_member m[] = { { { { 0 } }, 9017, false, facts_of(slice_of(plain), &facts), slice_of(plain) } };
+	struct delivery_member m[] = { { .message = 9017, .facts = facts_of(slice_of(plain), &facts), .body = slice_of(plain) } };
 	struct delivery d = a_batch(m, 1);
 	struct errand e = an_errand(&d);
 	struct request q;
@@ -223,14 +224,14 @@ verdicts(void)
 		int64_t hold_ms;
 		const char *reply;
 	} row[] = {
-		{ "the original's first form",        OK, 200, "{\"response\":{\"content\":\"Oi\"}}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"Oi\"}" },
-		{ "the original's second form",       OK, 200, "{\"content\":\"Oi\",\"routing\":{}}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"Oi\"}" },
-		{ "the first form wins",              OK, 200, "{\"content\":\"no\",\"response\":{\"content\":\"yes\"}}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"yes\"}" },
-		{ "a response without content",       OK, 200, "{\"content\":\"top\",\"response\":{}}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"top\"}" },
-		{ "a response that is null",          OK, 200, "{\"content\":\"top\",\"response\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"top\"}" },
-		{ "another 2xx is an answer",         OK, 201, "{\"content\":\"Oi\"}", -1, 1,  SETTLE_DONE, 0, 0, 0, "{\"content\":\"Oi\"}" },
-		{ "escapes are kept",                 OK, 200, "{\"content\":\"a\\\"b\\n\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"a\\\"b\\n\"}" },
-		{ "U+0000 is left out",               OK, 200, "{\"content\":\"a\\u0000b\\u0000\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"ab\"}" },
+		{ "the original's first form",        OK, 200, "{\"response\":{\"content\":\"Oi\"}}", -1, 1, SETTLE_DONE, 0, 0, 0, "Oi" },
+		{ "the original's second form",       OK, 200, "{\"content\":\"Oi\",\"routing\":{}}", -1, 1, SETTLE_DONE, 0, 0, 0, "Oi" },
+		{ "the first form wins",              OK, 200, "{\"content\":\"no\",\"response\":{\"content\":\"yes\"}}", -1, 1, SETTLE_DONE, 0, 0, 0, "yes" },
+		{ "a response without content",       OK, 200, "{\"content\":\"top\",\"response\":{}}", -1, 1, SETTLE_DONE, 0, 0, 0, "top" },
+		{ "a response that is null",          OK, 200, "{\"content\":\"top\",\"response\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "top" },
+		{ "another 2xx is an answer",         OK, 201, "{\"content\":\"Oi\"}", -1, 1,  SETTLE_DONE, 0, 0, 0, "Oi" },
+		{ "escapes are kept",                 OK, 200, "{\"content\":\"a\\\"b\\n\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "a\"b" },
+		{ "U+0000 is left out",               OK, 200, "{\"content\":\"a\\u0000b\\u0000\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "ab" },
 		{ "204: nothing to say",              OK, 204, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
 		{ "an empty 200: nothing to say",     OK, 200, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
 		{ "blanks: nothing to say",           OK, 200, " \n", -1, 1,                  SETTLE_DONE, 0, 0, 0, "" },
@@ -238,16 +239,15 @@ verdicts(void)
 		{ "empty content: nothing to say",    OK, 200, "{\"content\":\"\"}", -1, 1,   SETTLE_DONE, 0, 0, 0, "" },
 		{ "blank content: nothing to say",    OK, 200, "{\"content\":\" \\n\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "" },
 		{ "null content: nothing to say",     OK, 200, "{\"content\":null}", -1, 1,   SETTLE_DONE, 0, 0, 0, "" },
-		{ "an unsupported key that is null",  OK, 200, "{\"content\":\"x\",\"note\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"x\"}" },
+		{ "an unsupported key that is null",  OK, 200, "{\"content\":\"x\",\"note\":null}", -1, 1, SETTLE_DONE, 0, 0, 0, "x" },
 		{ "content that is no text",          OK, 200, "{\"content\":7}", -1, 1,      SETTLE_DEAD, 0, 0, 0, "" },
 		{ "response that is no object",       OK, 200, "{\"response\":\"Oi\"}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
-		{ "202 is a 2xx like the others",     OK, 202, "", -1, 1,                     SETTLE_DONE, 0, 0, 0, "" },
-		{ "messages are not understood yet",  OK, 200, "{\"messages\":[],\"content\":\"x\"}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
-		{ "nor a handoff",                    OK, 200, "{\"handoff\":true}", -1, 1,   SETTLE_DEAD, 0, 0, 0, "" },
-		{ "nor a note",                       OK, 200, "{\"note\":\"x\"}", -1, 1,     SETTLE_DEAD, 0, 0, 0, "" },
-		{ "nor labels",                       OK, 200, "{\"labels\":[]}", -1, 1,      SETTLE_DEAD, 0, 0, 0, "" },
+		{ "202: the answer comes later",      OK, 202, "", -1, 1,                     SETTLE_WAIT, 0, 0, 0, "" },
+		{ "whatever it says",                 OK, 202, "{\"content\":\"x\"}", -1, 1,  SETTLE_WAIT, 0, 0, 0, "" },
+		{ "messages win over content",        OK, 200, "{\"messages\":[{\"text\":\"y\"}],\"content\":\"x\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "y" },
+		{ "another conversation's answer",    OK, 200, "{\"content\":\"x\",\"conversation_id\":9}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
 		{ "status error is final",            OK, 200, "{\"status\":\"error\",\"content\":\"x\"}", -1, 1, SETTLE_DEAD, 0, 0, 0, "" },
-		{ "another status is not",            OK, 200, "{\"status\":\"ok\",\"content\":\"x\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "{\"content\":\"x\"}" },
+		{ "another status is not",            OK, 200, "{\"status\":\"ok\",\"content\":\"x\"}", -1, 1, SETTLE_DONE, 0, 0, 0, "x" },
 		{ "not JSON is tried again",          OK, 200, HTML, -1, 1,                   SETTLE_RETRY, 0, 0, 0, "" },
 		{ "and again",                        OK, 200, HTML, -1, 2,                   SETTLE_RETRY, 0, 0, 0, "" },
 		{ "the third time it is final",       OK, 200, HTML, -1, 3,                   SETTLE_DEAD, 0, 0, 0, "" },
@@ -283,15 +283,17 @@ verdicts(void)
 		CLEANUP(arena_freep) struct arena *a = NULL;
 		struct judgement j;
 		CU_ASSERT_FATAL(arena_new(8 * MIB, &a) == 0);
-		struct answer w = { row[i].error, true, row[i].status, slice_of(row[i].body),
-			row[i].retry_after_ms, row[i].nth - 1 };
+		struct delivery d = a_batch(NULL, 0);
+		struct answer w = { .delivery = &d, .step = STEP_POST, .error = row[i].error, .sent = true, .status = row[i].status,
+			.body = slice_of(row[i].body), .retry_after_ms = row[i].retry_after_ms, .strikes = row[i].nth - 1 };
 		CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
 		ROW(row[i].name, j.verdict == row[i].verdict);
 		ROW(row[i].name, j.trouble == row[i].trouble && j.alarm == row[i].alarm);
 		ROW(row[i].name, j.hold_ms == row[i].hold_ms);
-		ROW(row[i].name, slice_eq(j.reply, slice_of(row[i].reply)));
+		ROW(row[i].name, j.parts == (row[i].reply[0] != 0));
+		ROW(row[i].name, j.parts == 0 || (j.part[0].kind == DELIVERY_K_REPLY && slice_eq(j.part[0].text, slice_of(row[i].reply))));
 		ROW(row[i].name, (j.verdict == SETTLE_STOP) == (j.delay_ms == 300000));
-		ROW(row[i].name, (j.verdict == SETTLE_DONE) == (j.reason[0] == 0));
+		ROW(row[i].name, (j.verdict == SETTLE_DONE || j.verdict == SETTLE_WAIT) == (j.reason[0] == 0));
 		ROW(row[i].name, !j.cut);
 		ROW(row[i].name, j.strike == (row[i].verdict == SETTLE_RETRY && row[i].status == 200 && row[i].error == OK));
 	}
@@ -307,36 +309,52 @@ error_words(void)
 	CU_ASSERT_FATAL(arena_new(1 * MIB, &a) == 0);
 	memset(long_text + len, 'x', 300);
 	memcpy(long_text + len + 300, "\"}", 3);
-	struct answer w = { CLIENT_OK, true, 200, slice_of(long_text), -1, 0 };
+	struct delivery d = a_batch(NULL, 0);
+	struct answer w = { .delivery = &d, .step = STEP_POST, .sent = true, .status = 200, .body = slice_of(long_text), .retry_after_ms = -1 };
 	CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
 	ROW("the hub's words are kept, cut at 200", j.detail.len == 200);
 	ROW("and stay out of what may be logged", strchr(j.reason, 'x') == NULL);
 }
 
 static void
-long_reply(void)
+notices(void)
 {
-	static const size_t limit = REPLY_CHARACTERS;
+	static const char body[] = "{\"event\":\"contact_updated\",\"id\":311,\"name\":\"Rita\",\"email\":\"r@example.com\","
+	    "\"account\":{\"id\":7,\"name\":\"Shop\"}}";
+	static const char closed[] = "{\"event\":\"conversation_resolved\",\"id\":501,\"status\":\"resolved\",\"inbox_id\":31,"
+	    "\"account\":{\"id\":7},\"meta\":{\"sender\":{\"id\":311,\"name\":\"Rita\"}}}";
 	CLEANUP(arena_freep) struct arena *a = NULL;
-	CLEANUP(buf_free) struct buf body = { 0 };
-	struct judgement j;
-	CU_ASSERT_FATAL(arena_new(8 * MIB, &a) == 0);
-	CU_ASSERT_FATAL(buf_append_slice(&body, SLICE("{\"content\":\"")) == 0);
-	int r = 0;
-	for (size_t i = 0; i < limit; i++)
-		r |= buf_append_slice(&body, SLICE("é"));
-	CU_ASSERT_FATAL(r == 0);
-	size_t fits = body.len;
-	CU_ASSERT_FATAL(buf_append_slice(&body, SLICE("\"}")) == 0);
-	struct answer w = { CLIENT_OK, true, 200, buf_view(&body), -1, 0 };
-	CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
-	ROW("150,000 characters are posted as they are", !j.cut && j.reply.len == 2 * limit + 14);
+	CLEANUP(buf_free) struct buf f1 = { 0 }, f2 = { 0 };
+	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
+	struct delivery_member m = { .facts = facts_of(slice_of(body), &f1), .body = slice_of(body) };
+	struct delivery d = a_batch(&m, 1);
+	struct errand e = an_errand(&d);
+	struct request q;
+	const char *why = "";
+	d.kind = DELIVERY_K_NOTICE;
+	d.notice = CW_N_CONTACT;
+	d.conversation = d.inbox = 0;
+	CU_ASSERT_FATAL(to_hub.build(&e, a, &q, &why) == 0);
+	CLEANUP(json_freep) struct json *doc = parsed(&q);
+	ROW("it says what it is", reads(doc, "event", "\"contact.updated\""));
+	ROW("of no conversation", reads(doc, "conversation_id", "null"));
+	ROW("the contact as it is now", reads(doc, "contact.id", "311") && reads(doc, "contact.email", "\"r@example.com\""));
+	ROW("no question in it", reads(doc, "messages", "absent") && reads(doc, "message", "absent"));
+	buf_free(&q.body);
 
-	body.len = fits;
-	CU_ASSERT_FATAL(buf_append_slice(&body, SLICE("é\"}")) == 0);
-	w.body = buf_view(&body);
+	m = (struct delivery_member){ .facts = facts_of(slice_of(closed), &f2), .body = slice_of(closed) };
+	d.notice = CW_N_CLOSED;
+	d.conversation = 501;
+	CU_ASSERT_FATAL(to_hub.build(&e, a, &q, &why) == 0);
+	CLEANUP(json_freep) struct json *end = parsed(&q);
+	ROW("a conversation that was closed", reads(end, "event", "\"conversation.closed\"") && reads(end, "conversation_id", "501"));
+	ROW("with whom", reads(end, "contact.id", "311"));
+	buf_free(&q.body);
+
+	struct judgement j;
+	struct answer w = { .delivery = &d, .step = STEP_POST, .sent = true, .status = 200, .body = SLICE("{\"content\":\"hi\"}"), .retry_after_ms = -1 };
 	CU_ASSERT_FATAL(to_hub.judge(&w, a, &j) == 0);
-	ROW("one more is cut off, by characters and not by bytes", j.cut && j.reply.len == 2 * limit + 14);
+	ROW("what is said to a notice is posted nowhere", j.verdict == SETTLE_DONE && j.parts == 0);
 }
 
 int
@@ -347,7 +365,7 @@ main(void)
 		{ "variants of it", variants },
 		{ "verdicts", verdicts },
 		{ "the hub's words", error_words },
-		{ "a reply that is too long", long_reply },
+		{ "notices", notices },
 	};
 	return unit_run("to_hub", tests, ARRAY_LEN(tests), 0);
 }

@@ -1,0 +1,85 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/ponte/rows.h"
+
+const char *
+rows_time(int64_t us, char text[static CLOCK_TEXT])
+{
+	if (us <= 0)
+		return "-";
+	clock_text(us, text);
+	return text;
+}
+
+void
+rows_event(struct slice row, char text[static UUID_TEXT])
+{
+	struct uuid id = { { 0 } };
+	struct slice bytes = wire_text(row, T_EVENT_ID);
+	if (bytes.len == sizeof(id.byte))
+		memcpy(id.byte, bytes.ptr, sizeof(id.byte));
+	uuid_text(&id, text);
+}
+
+struct slice
+rows_plain(struct cli *cli, struct slice text)
+{
+	struct slice copy = arena_copy(cli->arena, text);
+	char *at = (char *)(uintptr_t)copy.ptr;
+	for (size_t i = 0; i < copy.len; i++)
+		if ((unsigned char)at[i] < 0x20 || at[i] == 0x7f)
+			at[i] = '?';
+	return copy;
+}
+
+const char *
+rows_kind(struct slice row)
+{
+	return delivery_kind_text((enum delivery_kind)wire_u64(row, T_KIND, 0));
+}
+
+const char *
+rows_state(struct slice row)
+{
+	return delivery_state_text((enum delivery_state)wire_u64(row, T_STATE, 0));
+}
+
+int
+rows_time_read(const char *text, int64_t now_us, int64_t *ret_us)
+{
+	struct tm tm = { .tm_isdst = 0 };
+	int64_t ms;
+	if (settings_duration(slice_of(text), &ms) == 0) {
+		*ret_us = now_us - ms * 1000;
+		return *ret_us > 0 ? 0 : -EINVAL;
+	}
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!end || (strcmp(end, "Z") != 0 && *end))
+		return -EINVAL;
+	*ret_us = (int64_t)timegm(&tm) * US_PER_S;
+	return *ret_us > 0 ? 0 : -EINVAL;
+}
+
+bool
+rows_progress_wanted(void)
+{
+	return isatty(STDERR_FILENO) == 1;
+}
+
+void
+rows_progress(const char *fmt, ...)
+{
+	va_list ap;
+	if (!rows_progress_wanted())
+		return;
+	fputs("\r\x1b[K", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fflush(stderr);
+}
