@@ -78,7 +78,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_BEGIN,         ROLE_COURIER },
 	{ P_SETTLE,        ROLE_COURIER },
 	{ P_HEARD,         ROLE_COURIER },
-	{ P_TALK,          ROLE_COURIER },
+	{ P_CAUGHT_UP,     ROLE_COURIER },
 	{ P_TENANT_PUT,    ROLE_OPERATOR },
 	{ P_TENANT_LIST,   ROLE_OPERATOR },
 	{ P_TENANT_REMOVE, ROLE_OPERATOR },

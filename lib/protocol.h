@@ -51,11 +51,11 @@ enum protocol_kind {
 	                     * → P_SETTLE_OK: T_RESULT enum settle_result */
 	P_SETTLE_OK,
 	P_WAKE = 19,        /* keeper → courier, request 0, no answer: something became due, or tenants changed */
-	P_HEARD = 23,       /* → P_HEARD_OK: T_ROW groups {T_NAME tenant, T_INSTALLATION, T_RECEIVED_US}: when last */
+	P_HEARD = 23,       /* → P_HEARD_OK: T_ROW groups {T_NAME tenant, T_INSTALLATION, T_RECEIVED_US when last,
+	                     * T_CREATED_US since when something may be missing (absent: nothing is known to be)} */
 	P_HEARD_OK,
-	P_TALK = 25,        /* T_NAME, T_INSTALLATION, T_ACCOUNT, T_CONVERSATION → P_TALK_OK: T_MESSAGE, the highest
-	                     * message id seen in it (0: it is not known) */
-	P_TALK_OK,
+	P_CAUGHT_UP = 25,   /* T_NAME, T_INSTALLATION, T_CREATED_US since, T_RECEIVED_US through: all of it is fetched.  → P_OK,
+	                     * or P_ERROR E_NOT_FOUND */
 
 	/* operator → keeper */
 	P_TENANT_PUT = 31,  /* T_TENANT.  → P_OK, or P_ERROR E_CONFLICT naming account and owner */
@@ -84,9 +84,10 @@ enum protocol_kind {
 	P_TOKEN_REVOKE = 55,/* T_NAME, T_LABEL → P_OK or P_ERROR E_NOT_FOUND */
 
 	/* operator → courier */
-	P_CATCHUP = 71,     /* T_NAME tenant, T_RECEIVED_US since (absent: since it was heard last), T_DRY_RUN.  → P_CATCHUP_OK, again
-	                     * and again with T_MORE while it goes on: T_COUNT conversations looked at, T_MEMBER messages seen,
-	                     * T_N put, T_REASON */
+	P_CATCHUP = 71,     /* T_NAME tenant, T_INSTALLATION?, T_RECEIVED_US since (absent: since it was heard last), T_DRY_RUN,
+	                     * T_AFTER a number of the asker's: begins it, and asked again with it tells how it goes.  Not asked
+	                     * for some seconds, it ends.  → P_CATCHUP_OK: T_ROW groups {T_NAME, T_COUNT}, T_MORE while it goes
+	                     * on, T_INSTALLATION, T_REASON when it failed */
 	P_CATCHUP_OK,
 
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only

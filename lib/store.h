@@ -117,6 +117,7 @@ struct store_rules {
 	int64_t  message_age_us, give_up_us;    /* 0: no limit */
 	int64_t  debounce_us;                   /* of tenants that have none of their own */
 	int64_t  echo_us, lookup_us;            /* how long our echo is waited for; before a look-up */
+	int64_t  silence_us;                    /* after which something may have been missed; 0: never */
 	uint64_t reply_budget;                  /* answers to one conversation in STORE_BUDGET_US; 0: no limit */
 	uint64_t replay_rate;                   /* retried deliveries that become due in a second; 0: no limit */
 };
@@ -247,12 +248,15 @@ struct store_settle {
  * STORE_E_GONE. */
 MUST_CHECK int store_settle(struct store *, const struct store_settle *, bool *ret_due);
 
-/* What the courier knows of an installation and a conversation when it looks
- * for messages that never came. */
-MUST_CHECK int store_heard(struct store *, void (*each)(void *, struct slice tenant, struct slice installation, int64_t last_us),
-    void *context);
-struct store_talk { struct slice tenant, installation; int64_t account, conversation; };
-MUST_CHECK int store_latest(struct store *, const struct store_talk *, int64_t *ret_message);   /* 0: not known */
+/* When each installation of a tenant was heard of last, and since when it may
+ * have said what never came: since before a silence of store_rules.silence_us,
+ * or of STORE_DOWNTIME_US across a start. */
+#define STORE_DOWNTIME_US (INT64_C(60) * 1000 * 1000)
+struct store_heard { struct slice tenant, installation; int64_t last_us, owed_us /* 0: nothing is owed */; };
+MUST_CHECK int store_heard(struct store *, void (*each)(void *, const struct store_heard *), void *context);
+/* All that it said between the two is fetched.  0 or STORE_E_NONE. */
+struct store_caught_up { struct slice tenant, installation; int64_t since_us, through_us; };
+MUST_CHECK int store_caught_up(struct store *, const struct store_caught_up *);
 
 /* A courier says which batches it still holds and what crashed it (0:
  * nothing).  Those it may go on with are handed to granted(); all other claims

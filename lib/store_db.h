@@ -15,7 +15,7 @@ struct sqlite3_stmt;
 struct db_count { int64_t tenant; int book, state; int64_t delta; };
 struct db_counts { struct db_count *at; size_t len, cap; };
 struct db_stop { int64_t tenant, dest, until_us; };     /* until_us 0: for good */
-struct db_heard { int64_t tenant, last_us, written_us; char installation[65]; };
+struct db_heard { int64_t tenant, last_us, owed_us, written_us; bool first; char installation[65]; };
 
 struct store {
 	struct sqlite3 *db;
@@ -182,9 +182,7 @@ struct talk {
 	int64_t id;                     /* 0: nothing stored yet */
 	int64_t tenant, account, display;
 	int64_t seen;                   /* highest order of any delivery to the hub */
-	int64_t latest;                 /* highest message id of any event */
 	int64_t answers, answers_us;    /* given since then: the reply budget */
-	int64_t heard_us;
 	bool    gave_up;                /* the ladder was walked, and the hub has not answered since */
 	struct chatwoot_state state;
 };
@@ -258,7 +256,7 @@ MUST_CHECK int tenant_id(struct store *, struct slice name, int64_t *ret);     /
 MUST_CHECK int tenant_look(struct store *, struct slice name, int64_t *ret, int64_t *ret_debounce_us);
 /* Opens its record; views into it live as long as the query.  0 or DB_END. */
 MUST_CHECK int tenant_record(struct store *, int64_t id, struct sqlite3_stmt **ret, struct slice *ret_record);
-void heard_note(struct store *, int64_t tenant, struct slice installation, int64_t now_us);
+MUST_CHECK int heard_note(struct store *, int64_t tenant, struct slice installation, int64_t now_us);
 MUST_CHECK int heard_flush(struct store *);     /* writes them, before COMMIT */
 
 #endif

@@ -78,7 +78,7 @@ end_deliveries(struct store *s, int64_t event, int64_t now_us)
 static int
 forget_conversation(struct store *s, int64_t event)
 {
-	return db_run(s, "UPDATE conversation SET account = 0, display = -id, owner_id = 0, latest = 0, seen = 0"
+	return db_run(s, "UPDATE conversation SET account = 0, display = -id, owner_id = 0, seen = 0"
 	    " WHERE id = (SELECT conversation FROM event WHERE id = ?) AND display > 0", DB_I(event));
 }
 

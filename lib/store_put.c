@@ -115,7 +115,7 @@ place(const struct chatwoot_facts *f, struct talk *t)
 
 struct keeping {
 	const struct store_event *e;
-	const struct chatwoot_verdict *v;
+	struct chatwoot_verdict v;
 	struct slice key;
 	int64_t debounce_us;
 	struct talk talk;
@@ -126,10 +126,10 @@ static int
 keep_deliveries(struct store *s, struct keeping *k, int64_t event, int64_t order)
 {
 	int r = 0;
-	if (chatwoot_forwards(k->v->decision))
+	if (chatwoot_forwards(k->v.decision))
 		r = store_hub_delivery(s, DELIVERY_K_HUB, k->e, &k->talk, event, order, 0, k->debounce_us);
-	if (r == 0 && k->v->notice != CW_N_NONE)
-		r = store_hub_delivery(s, DELIVERY_K_NOTICE, k->e, &k->talk, event, k->talk.seen, k->v->notice, 0);
+	if (r == 0 && k->v.notice != CW_N_NONE)
+		r = store_hub_delivery(s, DELIVERY_K_NOTICE, k->e, &k->talk, event, k->talk.seen, k->v.notice, 0);
 	return r;
 }
 
@@ -138,14 +138,11 @@ keep(struct store *s, struct keeping *k, struct store_put *put)
 {
 	const struct chatwoot_facts *f = k->e->facts;
 	bool forwards = chatwoot_forwards(put->decision);
-	bool stores = forwards || chatwoot_notes(put->decision), due = forwards || k->v->notice != CW_N_NONE;
+	bool stores = forwards || chatwoot_notes(put->decision), due = forwards || k->v.notice != CW_N_NONE;
 	int64_t id = 0, order = forwards ? place(f, &k->talk) : 0;
 	int r = 0;
-	if (f->message > k->talk.latest)
-		k->talk.latest = f->message;
-	k->talk.heard_us = k->e->received_us;
 	/* A contact's notice stands in the lane of no conversation: number 0. */
-	if ((f->conversation && (k->v->state_changed || forwards)) || (k->v->notice != CW_N_NONE && !k->talk.id))
+	if ((f->conversation && (k->v.state_changed || forwards)) || (k->v.notice != CW_N_NONE && !k->talk.id))
 		r = talk_store(s, k->e->installation, &k->talk);
 	if (r < 0 || !stores)
 		return r;
@@ -169,24 +166,23 @@ keep(struct store *s, struct keeping *k, struct store_put *put)
 static int
 judge(struct store *s, struct keeping *k, bool duplicate, struct store_put *ret)
 {
-	struct chatwoot_verdict v;
-	chatwoot_decide(k->e->facts, &k->talk.state, k->e->policy, duplicate, &v);
-	k->v = &v;
-	ret->decision = v.decision;
+	const struct chatwoot_verdict *v = &k->v;
+	chatwoot_decide(k->e->facts, &k->talk.state, k->e->policy, duplicate, &k->v);
+	ret->decision = v->decision;
 	ret->stored = duplicate;
-	snprintf(ret->reason, sizeof(ret->reason), "%s", v.reason ? v.reason : "");
-	if (v.state_changed)
-		k->talk.state = v.state;
-	bool stores = chatwoot_forwards(v.decision) || chatwoot_notes(v.decision);
+	snprintf(ret->reason, sizeof(ret->reason), "%s", v->reason ? v->reason : "");
+	if (v->state_changed)
+		k->talk.state = v->state;
+	bool stores = chatwoot_forwards(v->decision) || chatwoot_notes(v->decision);
 	if (k->e->dry_run)
 		return 0;
-	if (k->e->closed && (stores || v.state_changed)) {
+	if (k->e->closed && (stores || v->state_changed)) {
 		books_aside(s, k->talk.tenant, EVENT_REFUSED);
 		return STORE_E_REFUSED;
 	}
 	if (!stores)
 		books_aside(s, k->talk.tenant, duplicate ? EVENT_DUPLICATE : EVENT_IGNORED);
-	if (!stores && !v.state_changed)
+	if (!stores && !v->state_changed)
 		return 0;
 	int r = db_enter(s);
 	return r < 0 ? r : db_leave(s, keep(s, k, ret));
@@ -205,8 +201,8 @@ store_put(struct store *s, const struct store_event *e, struct store_put *ret)
 		return r < 0 ? r : STORE_E_MOVED;
 	if (k.debounce_us < 0)
 		k.debounce_us = s->rules.debounce_us;
-	if (!e->dry_run && !e->facts->recovered)
-		heard_note(s, tenant, e->installation, e->received_us);
+	if (!e->dry_run && !e->facts->recovered && (r = heard_note(s, tenant, e->installation, e->received_us)) < 0)
+		return r;
 	r = find_same(s, tenant, e, ret);
 	if (r <= 0)
 		return r;

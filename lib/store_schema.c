@@ -73,15 +73,13 @@ const char *const store_schema[] = {
 	/* 1 -> 2 */
 	"ALTER TABLE tenant ADD COLUMN debounce_us INTEGER;"   /* NULL: the settings' */
 
-	/* latest: highest message id seen in any event; answers: since answers_us, for
-	 * the reply budget; gave_up: the ladder was walked since the hub's last answer */
+	/* answers: since answers_us, for the reply budget; gave_up: the ladder was
+	 * walked since the hub's last answer */
 	"ALTER TABLE conversation ADD COLUMN handed INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conversation ADD COLUMN no_reply INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE conversation ADD COLUMN latest INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conversation ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conversation ADD COLUMN answers_us INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE conversation ADD COLUMN gave_up INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE conversation ADD COLUMN heard_us INTEGER NOT NULL DEFAULT 0;"
 
 	/* first_us: since when something waits in it (a burst does not wait for ever) */
 	"ALTER TABLE lane ADD COLUMN first_us INTEGER NOT NULL DEFAULT 0;"
@@ -114,9 +112,10 @@ const char *const store_schema[] = {
 	" name TEXT NOT NULL, scopes INTEGER NOT NULL, made_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
 	" used_us INTEGER NOT NULL DEFAULT 0, UNIQUE (tenant, name));"
 
-	/* when an installation of a tenant was heard of last */
+	/* when an installation of a tenant was heard of last; owed_us: what it may have
+	 * said since then was not fetched yet, 0: nothing */
 	"CREATE TABLE heard ("
-	" tenant INTEGER NOT NULL, installation TEXT NOT NULL, last_us INTEGER NOT NULL,"
+	" tenant INTEGER NOT NULL, installation TEXT NOT NULL, last_us INTEGER NOT NULL, owed_us INTEGER NOT NULL,"
 	" PRIMARY KEY (tenant, installation)) WITHOUT ROWID;",
 };
 

@@ -50,8 +50,8 @@ static int
 begin(struct store *s, const struct delivery *d, const struct store_begin *ask, const char **reterr_why)
 {
 	struct talk t;
-	struct chatwoot_policy policy;
-	uint32_t fence;
+	struct chatwoot_policy policy = { 0 };
+	uint32_t fence = 0;
 	int r = talk_load(s, lane_conversation(d->lane), &t);
 	if (r == 0)
 		r = talk_policy(s, d->event, &policy, &fence);

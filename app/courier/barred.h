@@ -5,7 +5,7 @@
 
 #include "lib/base.h"
 
-enum barred_what { BARRED_TYPING, BARRED_LOOK };
+enum barred_what { BARRED_TYPING, BARRED_LOOK, BARRED_CATCHUP };
 
 #define BARRED_KEPT 1024        /* beyond that others are forgotten, and tried again */
 

@@ -12,6 +12,7 @@
  *   strikes.c      answers that were held against a delivery
  *   barred.c       what a token may not do
  *   typing.c       "somebody writes"
+ *   silence.c      when a Chatwoot is asked for what it never sent; catchup.c: how
  *   to_hub.c, to_chatwoot.c, look_chatwoot.c   what is said there, and what the answers mean
  */
 #ifndef PONTE_COURIER_COURIER_H
@@ -21,6 +22,7 @@
 #include "app/courier/dest.h"
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
+#include "app/courier/silence.h"
 #include "app/courier/strikes.h"
 #include "app/courier/typing.h"
 #include "app/courier/where.h"
@@ -49,6 +51,7 @@ struct courier {
 	struct strikes       strikes;
 	struct barred        barred;
 	struct typings       typings;
+	struct silences      silences;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

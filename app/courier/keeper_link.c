@@ -6,6 +6,7 @@
 #include "app/courier/claims.h"
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
+#include "app/courier/silence.h"
 #include "lib/log.h"
 #include "lib/net.h"
 
@@ -91,6 +92,56 @@ keeper_ask_begin(struct courier *c, uint64_t delivery, const struct chatwoot_fac
 		chatwoot_pack(shown, &none, &w);
 		wire_close(&w, mark);
 	}
+	return asked(&c->link, &w);
+}
+
+uint64_t
+keeper_ask_heard(struct courier *c)
+{
+	struct wire_writer w;
+	if (!c->link.greeted)
+		return 0;
+	ask(&c->link, &w, P_HEARD);
+	return asked(&c->link, &w);
+}
+
+uint64_t
+keeper_ask_caught_up(struct courier *c, struct slice tenant, struct slice installation, int64_t since_us, int64_t through_us)
+{
+	struct wire_writer w;
+	if (!c->link.greeted)
+		return 0;
+	ask(&c->link, &w, P_CAUGHT_UP);
+	wire_put(&w, T_NAME, tenant);
+	wire_put(&w, T_INSTALLATION, installation);
+	wire_put_i64(&w, T_CREATED_US, since_us);
+	wire_put_i64(&w, T_RECEIVED_US, through_us);
+	return asked(&c->link, &w);
+}
+
+uint64_t
+keeper_ask_put(struct courier *c, const struct keeper_put *p)
+{
+	struct wire_writer w;
+	char id[UUID_TEXT];
+	if (!c->link.greeted)
+		return 0;
+	uuid_text(&p->event, id);
+	ask(&c->link, &w, P_PUT);
+	wire_put_u64(&w, T_GENERATION, c->link.generation);
+	wire_put(&w, T_EVENT_ID, slice_from(p->event.byte, sizeof(p->event.byte)));
+	wire_put(&w, T_REQUEST_ID, slice_of(id));
+	wire_put(&w, T_NAME, p->tenant);
+	wire_put(&w, T_INSTALLATION, p->installation);
+	wire_put(&w, T_SENDER, p->sender);
+	if (p->created_us)
+		wire_put_i64(&w, T_CREATED_US, p->created_us);
+	if (p->dry_run)
+		wire_put_u64(&w, T_DRY_RUN, 1);
+	size_t mark = wire_open(&w, T_FACTS);
+	chatwoot_pack(p->facts, p->policy, &w);
+	wire_close(&w, mark);
+	wire_put(&w, T_BODY, p->body);
 	return asked(&c->link, &w);
 }
 
@@ -189,6 +240,7 @@ on_hello_ok(struct courier *c, struct slice payload, int64_t now_ms)
 		atomic_store(&c->board->courier.delivery, 0);
 	}
 	claims_greeted(c, payload, now_ms);
+	silence_greeted(c, now_ms);
 }
 
 static void
@@ -241,7 +293,7 @@ on_frame(struct courier *c, const struct wire_frame *f, int64_t now_ms)
 		on_hello_ok(c, f->payload, now_ms);
 	else if (f->kind == P_CLAIM_OK && l->claim && f->request == l->claim)
 		on_claim_ok(c, f->payload, now_ms);
-	else if (!deliver_answered(c, f, now_ms) && f->kind == P_ERROR)
+	else if (!deliver_answered(c, f, now_ms) && !silence_answered(c, f, now_ms) && f->kind == P_ERROR)
 		on_refused_question(c, f, now_ms);
 }
 

@@ -2,7 +2,8 @@
  *
  *   connect → HELLO (batches we hold, what crashed our predecessor)
  *           → HELLO_OK (batches we may go on with; the others are not ours any more)
- *   then, in any order and number: TENANT_FIND, CLAIM (one at a time), BEGIN, SETTLE
+ *   then, in any order and number: TENANT_FIND, CLAIM (one at a time), BEGIN, SETTLE,
+ *     and of a catch-up: HEARD, PUT, CAUGHT_UP
  *   and, from the keeper by itself: WAKE
  *
  * A broken connection loses questions, not work: after the next HELLO_OK
@@ -50,6 +51,21 @@ uint64_t keeper_ask_tenant(struct courier *, struct slice name);
 /* shown: the conversation as it was read; NULL: it was not. */
 uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chatwoot_facts *shown);
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
+
+uint64_t keeper_ask_heard(struct courier *);
+uint64_t keeper_ask_caught_up(struct courier *, struct slice tenant, struct slice installation, int64_t since_us,
+    int64_t through_us);
+
+/* An event that was fetched. */
+struct keeper_put {
+	struct uuid  event;
+	struct slice tenant, installation, sender, body;
+	const struct chatwoot_facts  *facts;
+	const struct chatwoot_policy *policy;
+	int64_t      created_us;        /* what its age counts from; 0: from now */
+	bool         dry_run;
+};
+uint64_t keeper_ask_put(struct courier *, const struct keeper_put *);
 
 struct settlement {
 	uint64_t     delivery;

@@ -11,6 +11,7 @@
 #include "app/courier/loop.h"
 #include "app/courier/probe.h"
 #include "app/courier/setup.h"
+#include "app/courier/silence.h"
 #include "lib/clock.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
@@ -72,6 +73,7 @@ how_long(struct courier *c, struct loop *l, int64_t now_ms)
 	int64_t wait = -1;
 	sooner(&wait, keeper_link_wait_ms(&c->link, now_ms));
 	sooner(&wait, claims_wait_ms(c, now_ms));
+	sooner(&wait, silence_wait_ms(c, now_ms));
 	for (size_t i = 0; i < OLD_CLIENTS; i++)
 		if (c->old[i])
 			sooner(&wait, OLD_MS);
@@ -93,6 +95,7 @@ tick(struct courier *c, struct loop *l, int64_t now_ms)
 		setup_client(c);
 	keeper_link_tick(c, now_ms);
 	claims_tick(c, now_ms);
+	silence_tick(c, now_ms);
 	/* What was just said goes out now, not one turn later. */
 	if (keeper_link_wants_write(&c->link))
 		keeper_link_io(c, now_ms);
@@ -129,6 +132,7 @@ take_results(struct courier *c, struct client *from, int64_t now_ms)
 			typing_finished(c, &res);
 			break;
 		case COOKIE_CATCHUP:
+			silence_finished(c, &res, now_ms);
 			break;
 		}
 }
@@ -171,7 +175,7 @@ turn(struct courier *c, struct loop *l)
 		take_signals(c, l, now_ms);
 	if (fds[FD_KEEPER].revents)
 		keeper_link_io(c, now_ms);
-	probes_io(c, &l->probes, &fds[FD_PROBES], n - FD_PROBES);
+	probes_io(c, &l->probes, &fds[FD_PROBES], n - FD_PROBES, now_ms);
 	take_results(c, c->client, now_ms);
 	return look_after_old(c, now_ms);
 }

@@ -44,11 +44,21 @@ probes_watch(const struct probes *ps, struct pollfd *fds, size_t most)
 	return n;
 }
 
-static int
-answer(struct courier *c, const struct wire_frame *f, struct buf *out)
+/* Root's, and whoever runs us. */
+static bool
+is_operator(const struct probe *p)
 {
+	return p->uid == 0 || p->uid == geteuid();
+}
+
+static int
+answer(struct courier *c, const struct probe *p, const struct wire_frame *f, struct buf *out, int64_t now_ms)
+{
+	if (f->kind == P_CATCHUP && is_operator(p))
+		return silence_asked(c, f, out, now_ms);
 	if (f->kind != P_PROBE)
-		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED, "the courier answers probes only");
+		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED,
+		    "the courier takes probes, and catch-ups from root");
 	struct wire_writer w;
 	wire_begin(&w, out, P_PROBE_OK, f->request);
 	wire_put_u64(&w, T_PID, (uint64_t)getpid());
@@ -60,7 +70,7 @@ answer(struct courier *c, const struct wire_frame *f, struct buf *out)
 
 /* 0, or -errno: the connection is over. */
 static int
-converse(struct courier *c, struct probe *p)
+converse(struct courier *c, struct probe *p, int64_t now_ms)
 {
 	ssize_t got = net_read(p->fd, &p->in, PROBE_LIMIT);
 	if (got == 0)
@@ -70,7 +80,7 @@ converse(struct courier *c, struct probe *p)
 	struct wire_frame f;
 	int r;
 	while ((r = wire_frame_read(buf_view(&p->in), &f)) == 0) {
-		if ((r = answer(c, &f, &p->out)) != 0)
+		if ((r = answer(c, p, &f, &p->out, now_ms)) != 0)
 			return r;
 		buf_consume(&p->in, WIRE_HEADER + f.payload.len);
 	}
@@ -87,16 +97,20 @@ take_new(struct probes *ps)
 		int fd = accept4(ps->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			return;
-		ps->item[ps->n++] = (struct probe){ .fd = fd };
+		struct probe p = { .fd = fd };
+		if (net_peer_uid(fd, &p.uid) != 0)
+			close(fd);
+		else
+			ps->item[ps->n++] = p;
 	}
 }
 
 void
-probes_io(struct courier *c, struct probes *ps, const struct pollfd *fds, size_t n)
+probes_io(struct courier *c, struct probes *ps, const struct pollfd *fds, size_t n, int64_t now_ms)
 {
 	/* From the end: closing one moves the last into its place. */
 	for (size_t i = n - 1; i-- > 0;) {
-		if (fds[i + 1].revents == 0 || converse(c, &ps->item[i]) == 0)
+		if (fds[i + 1].revents == 0 || converse(c, &ps->item[i], now_ms) == 0)
 			continue;
 		probe_close(&ps->item[i]);
 		ps->item[i] = ps->item[--ps->n];

@@ -1,9 +1,10 @@
 /* probe: courier.sock.  Who asks P_PROBE there learns that the loop turns and
- * whether there is a keeper. */
+ * whether there is a keeper; an operator begins a catch-up with P_CATCHUP. */
 #ifndef PONTE_COURIER_PROBE_H
 #define PONTE_COURIER_PROBE_H
 
 #include <poll.h>
+#include <sys/types.h>
 
 #include "lib/base.h"
 #include "lib/buf.h"
@@ -12,7 +13,7 @@ struct courier;
 
 #define PROBES_MAX 12       /* more wait in the backlog */
 
-struct probe { int fd; struct buf in, out; };
+struct probe { int fd; uid_t uid; struct buf in, out; };
 struct probes {
 	int          listen_fd; /* the caller's */
 	struct probe item[PROBES_MAX];
@@ -24,6 +25,6 @@ void probes_close(struct probes *);
 /* Fills what poll() is to watch; how many it is. */
 size_t probes_watch(const struct probes *, struct pollfd *fds, size_t most);
 /* After poll(): the same n. */
-void probes_io(struct courier *, struct probes *, const struct pollfd *fds, size_t n);
+void probes_io(struct courier *, struct probes *, const struct pollfd *fds, size_t n, int64_t now_ms);
 
 #endif

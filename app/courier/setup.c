@@ -158,6 +158,7 @@ setup_undo(struct courier *c)
 	for (size_t i = 0; i < OLD_CLIENTS; i++)
 		client_free(c->old[i]);
 	typings_free(&c->typings);
+	silences_free(&c->silences);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

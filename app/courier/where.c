@@ -209,6 +209,13 @@ where_installation(const struct secret_key *key, const struct tenant *t, const s
 }
 
 int
+where_user_token(const struct secret_key *key, const struct tenant *t, const struct tenant_installation *in,
+    struct arena *a, struct slice *ret)
+{
+	return open_of(key, t, in, "user_token", in->user_token, a, ret);
+}
+
+int
 where_to(const struct where *w, const struct config *config, const struct secret_key *key,
     const struct tenant *t, const struct delivery *d, struct arena *a, struct where_target *ret, const char **reterr_why)
 {

@@ -44,5 +44,8 @@ MUST_CHECK int where_to(const struct where *, const struct config *, const struc
 /* URL and bot token of the delivery's installation.  0, WHERE_E_GONE or -ENOMEM. */
 MUST_CHECK int where_installation(const struct secret_key *, const struct tenant *, const struct delivery *,
     struct arena *, struct slice *ret_url, struct slice *ret_token);
+/* The user token of an installation.  0, -EBADMSG (it cannot be opened) or -ENOMEM. */
+MUST_CHECK int where_user_token(const struct secret_key *, const struct tenant *, const struct tenant_installation *,
+    struct arena *, struct slice *ret);
 
 #endif

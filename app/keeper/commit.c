@@ -31,7 +31,7 @@ static const struct { uint16_t kind; handler *handle; } handlers[] = {
 	{ P_ANSWER,        on_answer },
 	{ P_HELLO,         on_hello },
 	{ P_HEARD,         on_heard },
-	{ P_TALK,          on_talk },
+	{ P_CAUGHT_UP,     on_caught_up },
 	{ P_TENANT_PUT,    on_tenant_put },
 	{ P_TENANT_LIST,   on_tenant_list },
 	{ P_TENANT_REMOVE, on_tenant_remove },

@@ -150,7 +150,7 @@ void courier_release(struct keeper *);              /* its connection is gone: i
 typedef int handler(struct keeper *, struct peer *, const struct wire_frame *);
 handler on_probe, on_tenant_find, on_put;
 handler on_token_find, on_question, on_answer;
-handler on_hello, on_claim, on_begin, on_settle, on_heard, on_talk;
+handler on_hello, on_claim, on_begin, on_settle, on_heard, on_caught_up;
 handler on_tenant_put, on_tenant_list, on_tenant_remove;
 handler on_token_new, on_token_list, on_token_revoke;
 handler on_queue_list, on_queue_retry, on_queue_hold, on_queue_release, on_queue_drop, on_queue_counts;

@@ -306,13 +306,15 @@ on_settle(struct keeper *k, struct peer *p, const struct wire_frame *f)
 /* ---- what never came ---- */
 
 static void
-put_heard(void *context, struct slice tenant, struct slice installation, int64_t last_us)
+put_heard(void *context, const struct store_heard *h)
 {
 	struct wire_writer *w = context;
 	size_t mark = wire_open(w, T_ROW);
-	wire_put(w, T_NAME, tenant);
-	wire_put(w, T_INSTALLATION, installation);
-	wire_put_i64(w, T_RECEIVED_US, last_us);
+	wire_put(w, T_NAME, h->tenant);
+	wire_put(w, T_INSTALLATION, h->installation);
+	wire_put_i64(w, T_RECEIVED_US, h->last_us);
+	if (h->owed_us)
+		wire_put_i64(w, T_CREATED_US, h->owed_us);
 	wire_close(w, mark);
 }
 
@@ -327,19 +329,19 @@ on_heard(struct keeper *k, struct peer *p, const struct wire_frame *f)
 }
 
 int
-on_talk(struct keeper *k, struct peer *p, const struct wire_frame *f)
+on_caught_up(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	(void)p;
 	struct wire_writer w;
-	int64_t latest = 0;
-	struct store_talk which = {
+	struct store_caught_up c = {
 		.tenant = wire_text(f->payload, T_NAME), .installation = wire_text(f->payload, T_INSTALLATION),
-		.account = wire_i64(f->payload, T_ACCOUNT, 0), .conversation = wire_i64(f->payload, T_CONVERSATION, 0),
+		.since_us = wire_i64(f->payload, T_CREATED_US, 0), .through_us = wire_i64(f->payload, T_RECEIVED_US, 0),
 	};
-	int r = store_latest(k->store, &which, &latest);
-	if (r < 0)
-		return r;
-	answer_begin(k, &w, P_TALK_OK, f->request);
-	wire_put_i64(&w, T_MESSAGE, latest);
+	if (c.since_us <= 0 || c.through_us <= 0 || c.through_us > k->now_us || c.installation.len > 64)
+		return answer_error(k, f, E_BAD_REQUEST, "what was caught up with needs a beginning and an end");
+	int r = store_caught_up(k->store, &c);
+	if (r != 0)
+		return r < 0 ? r : answer_error(k, f, E_NOT_FOUND, "there is no such tenant");
+	answer_begin(k, &w, P_OK, f->request);
 	return wire_end(&w);
 }

@@ -48,7 +48,7 @@ setup_rules(struct keeper *k)
 		.message_age_us = c->delivery.message_age * 1000, .give_up_us = c->delivery.give_up * 1000,
 		.debounce_us = c->hub.debounce * 1000, .echo_us = c->chatwoot.echo_wait * 1000,
 		.lookup_us = c->chatwoot.lookup_wait * 1000, .reply_budget = c->delivery.reply_budget,
-		.replay_rate = c->delivery.replay_rate,
+		.replay_rate = c->delivery.replay_rate, .silence_us = c->catchup.after * 1000,
 	});
 }
 

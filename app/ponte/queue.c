@@ -260,6 +260,7 @@ change(struct cli *cli, const struct options *o)
 	const struct change *how = change_of(o->verb);
 	int64_t count = 0, after = o->after;
 	bool more = true;
+	REQUIRE(how);
 	while (more) {
 		struct wire_frame answer = { 0 };
 		if (ask(cli, how->kind, o, after, IDS_MAX, &answer) != EXIT_DONE)

@@ -2,6 +2,7 @@
 #ifndef PONTE_APP_PONTE_TENANT_H
 #define PONTE_APP_PONTE_TENANT_H
 
+#include "app/ponte/ponte.h"
 #include "lib/tenant.h"
 
 /* Each writes to standard output; 0 or -ENOMEM. */
@@ -10,5 +11,8 @@ typedef int tenant_print(const struct tenant *);
 int tenant_print_line(const struct tenant *);   /* one line, for a list */
 int tenant_print_all(const struct tenant *);    /* everything, in the form of the import file */
 int tenant_print_json(const struct tenant *);   /* everything, one JSON object on one line */
+
+/* `ponte tenant catchup …`, argv[0] being "catchup". */
+int tenant_catchup(struct cli *, int argc, char **argv);
 
 #endif

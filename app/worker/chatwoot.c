@@ -12,6 +12,7 @@
 #include "lib/crashpoint.h"
 #include "lib/crypt.h"
 #include "lib/protocol.h"
+#include "lib/tenant_policy.h"
 #include "lib/uuid.h"
 
 #define CALL_MS  3000           /* for an answer of the keeper … */

@@ -67,7 +67,7 @@ find_question(struct reply *p)
 {
 	struct worker *w = p->r->worker;
 	struct wire_writer out;
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 
 	buf_clear(&w->frame);
 	wire_begin(&out, &w->frame, P_QUESTION, net_caller_next(&w->keeper));
@@ -163,7 +163,7 @@ answer_taken(struct reply *p, struct slice status)
 static void
 settle(struct reply *p)
 {
-	struct wire_frame f;
+	struct wire_frame f = { 0 };
 	int e = send_answer(p, &f);
 
 	if (e < 0) {

@@ -93,7 +93,9 @@ struct chatwoot_facts {
 	bool form_answer, transcript;
 	char form_hash[65];         /* hex SHA-256 of the canonical submitted_values, or "email:…" hashed likewise */
 	char delivery_hash[65];     /* of sender and delivery id; set by the door, not by chatwoot_read().  Empty: none */
-	bool recovered;             /* fetched from Chatwoot by a catch-up; set by whoever fetched it */
+	/* Set by whoever fetched it from Chatwoot: it is fetched, and a human has
+	 * answered behind it. */
+	bool recovered, answered;
 
 	struct slice event_name;    /* cut at 64 bytes, in the arena */
 	const char *sync;           /* CW_EV_OTHER: as chatwoot_peek's; else NULL */

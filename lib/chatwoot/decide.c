@@ -280,6 +280,8 @@ decide_incoming(const struct chatwoot_facts *f, const struct chatwoot_policy *p,
 		return ignored("an automatic mail");
 	if (!f->has_text && !f->has_attachments && !f->content_null)
 		return ignored("an empty message");
+	if (f->answered)
+		return ignored("a human has answered it since");
 	why = not_ours(st, p);
 	return why ? ignored(why) : forward(f);
 }

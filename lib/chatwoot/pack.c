@@ -28,7 +28,8 @@ enum pack_tag {
 	X(0, noise) X(1, changes_null) X(2, private_note) X(3, blocked) X(4, auto_reply) \
 	X(5, external_error) X(6, has_text) X(7, content_null) X(8, has_attachments) X(9, truncated) \
 	X(10, sanitised) X(11, ours) X(12, external_echo) X(13, automation) X(14, form_answer) \
-	X(15, transcript) X(16, recovered) X(17, can_reply) X(18, cannot_reply)
+	X(15, transcript) X(16, recovered) X(17, can_reply) X(18, cannot_reply) \
+	X(19, answered)
 
 void
 chatwoot_pack(const struct chatwoot_facts *f, const struct chatwoot_policy *p,

@@ -707,33 +707,80 @@ tokens(void)
 	end_world(w);
 }
 
-static int64_t heard_us;
+static int64_t heard_us, owed_us;
 
 static void
-on_heard(void *context, struct slice tenant, struct slice installation, int64_t last_us)
+on_heard(void *context, const struct store_heard *h)
 {
 	(void)context;
-	if (slice_eq(tenant, SLICE("shop")) && slice_eq(installation, SLICE("main")))
-		heard_us = last_us;
+	if (!slice_eq(h->tenant, SLICE("shop")) || !slice_eq(h->installation, SLICE("main")))
+		return;
+	heard_us = h->last_us;
+	owed_us = h->owed_us;
+}
+
+static bool
+heard(struct world *w, int64_t last_us, int64_t owed)
+{
+	heard_us = owed_us = -1;
+	return store_commit(w->s) == 0 && store_heard(w->s, on_heard, w) == 0 && heard_us == last_us && owed_us == owed;
+}
+
+static bool
+caught_up(struct world *w, int64_t since_us, int64_t through_us)
+{
+	const struct store_caught_up c = { SLICE("shop"), SLICE("main"), since_us, through_us };
+	return store_caught_up(w->s, &c) == 0;
+}
+
+/* Ten minutes of silence are one; across a start a minute is. */
+static void
+silence(void)
+{
+	struct world *w = begin_world();
+	w->rules.silence_us = 10 * MINUTE;
+	store_set_rules(w->s, &w->rules);
+	message(w, 1, 41);
+	ROW("nothing is owed at first", heard(w, T0, 0));
+	w->now += 9 * MINUTE;
+	message(w, 1, 42);
+	ROW("nor after a pause", heard(w, w->now, 0));
+	int64_t last = w->now;
+	w->now += 10 * MINUTE;
+	message(w, 1, 43);
+	ROW("after a silence it is", heard(w, w->now, last));
+	w->now += 20 * MINUTE;
+	message(w, 1, 44);
+	ROW("since the first one that was not caught up with", heard(w, w->now, last));
+	reopen(w);
+	ROW("over a restart", heard(w, w->now, last));
+	ROW("a part of it does not count", caught_up(w, last + 1, w->now) && heard(w, w->now, last));
+	ROW("all of it does", caught_up(w, last, w->now + 5) && heard(w, w->now + 5, 0));
+	ROW("and is kept", (reopen(w), heard(w, w->now + 5, 0)));
+	last = w->now + 5;
+	w->now += MINUTE + SECOND;
+	message(w, 1, 45);
+	ROW("a minute without us is owed", heard(w, w->now, last));
+	ROW("caught up with again", caught_up(w, last, w->now) && heard(w, w->now, 0));
+	w->now += MINUTE + SECOND;
+	message(w, 1, 46);
+	ROW("a minute with us is not", heard(w, w->now, 0));
+	struct store_caught_up none = { SLICE("nobody"), SLICE("main"), 1, 2 };
+	ROW("of no tenant", store_caught_up(w->s, &none) == STORE_E_NONE);
+	end_world(w);
 }
 
 static void
 hearing(void)
 {
 	struct world *w = begin_world();
-	int64_t latest;
 	message(w, 1, 41);
 	message(w, 1, 40);
 	w->now += 5 * SECOND;
 	message(w, 2, 7);
-	ROW("heard of last", store_commit(w->s) == 0 && store_heard(w->s, on_heard, w) == 0 && heard_us == T0 + 5 * SECOND);
+	ROW("heard of last", heard(w, T0 + 5 * SECOND, 0));
 	reopen(w);
-	heard_us = 0;
-	ROW("after a restart too", store_heard(w->s, on_heard, w) == 0 && heard_us == T0 + 5 * SECOND);
-	struct store_talk t = { SLICE("shop"), SLICE("main"), 7, 1 };
-	ROW("the highest message seen", store_latest(w->s, &t, &latest) == 0 && latest == 41);
-	t.conversation = 99;
-	ROW("of one nobody knows", store_latest(w->s, &t, &latest) == 0 && latest == 0);
+	ROW("after a restart too", heard(w, T0 + 5 * SECOND, 0));
 	struct chatwoot_facts f = incoming(7, 1, 60);
 	struct chatwoot_policy policy = { .mode = CW_MODE_BOT, .account = 7, .answer_open = true };
 	struct store_event e = { .id = event_id(60), .tenant = SLICE("shop"), .installation = SLICE("main"), .facts = &f, .policy = &policy,
@@ -773,6 +820,7 @@ main(void)
 		{ "traces", traces },
 		{ "erasing", erasing },
 		{ "tokens", tokens },
+		{ "silence", silence },
 		{ "hearing", hearing },
 	};
 	return unit_run("store_talk", tests, ARRAY_LEN(tests), 0);

@@ -19,6 +19,7 @@
 
 #define SECOND INT64_C(1000000)
 #define T0     (INT64_C(1767348000) * SECOND)
+#define MINUTE (60 * SECOND)
 #define HOUR   (3600 * SECOND)
 
 #pragma GCC diagnostic ignored "-Wunused-function"
