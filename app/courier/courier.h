@@ -8,7 +8,7 @@
  *   outcome.c      what is made of a verdict: log, counters, breaker, settlement
  *   job.c          a batch in our hands, and what belongs to it
  *   where.c        tenants, and where their deliveries go: URL and token
- *   dest.c         how much may go where: breaker, limits, pauses
+ *   dest.c         how much may go where: breaker, window, limits, pauses
  *   strikes.c      answers that were held against a delivery
  *   barred.c       what a token may not do
  *   typing.c       "somebody writes"

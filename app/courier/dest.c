@@ -60,6 +60,62 @@ breaker_end(struct breaker *b, const struct breaker_rules *rules, enum breaker_s
 	return BREAKER_SAME;
 }
 
+/* ---- the window ---- */
+
+unsigned
+window_width(const struct window *w, unsigned ceiling)
+{
+	return w->width > 0 && w->width < ceiling ? w->width : ceiling;
+}
+
+static void
+narrow(struct window *w, unsigned width, int64_t now_ms)
+{
+	w->width = width > 1 ? width : 1;
+	w->good = 0;
+	w->trouble_ms = now_ms;
+}
+
+void
+window_end(struct window *w, unsigned ceiling, enum breaker_signal signal, uint64_t delivery, int64_t now_ms)
+{
+	unsigned width = window_width(w, ceiling);
+	switch (signal) {
+	case BREAKER_GOOD:
+		if (++w->good < width)
+			return;
+		w->width = width + 1 < ceiling ? width + 1 : 0;
+		w->good = 0;
+		return;
+	case BREAKER_BAD:
+		if (delivery != w->by)
+			narrow(w, width - 1, now_ms);
+		w->by = delivery;
+		return;
+	case BREAKER_NOTHING:
+		return;
+	}
+}
+
+void
+window_least(struct window *w, unsigned ceiling, int64_t now_ms)
+{
+	if (ceiling > 1)
+		narrow(w, 1, now_ms);
+}
+
+enum window_news
+window_news(struct window *w, unsigned ceiling)
+{
+	unsigned width = window_width(w, ceiling);
+	if (w->told ? width < ceiling : width > ceiling / 2 || width == ceiling)
+		return WINDOW_NO_NEWS;
+	w->told = !w->told;
+	return w->told ? WINDOW_NARROW : WINDOW_WIDE_AGAIN;
+}
+
+/* ---- destinations ---- */
+
 static void
 dest_free(struct dest *d)
 {
@@ -113,7 +169,8 @@ static bool
 forgettable(const struct dest *d, int64_t now_ms)
 {
 	return d->active == 0 && d->ready == 0 && d->breaker.state == BREAKER_CLOSED &&
-	    d->breaker.failures == 0 && d->hold_until_ms <= now_ms && !d->alarmed;
+	    d->breaker.failures == 0 && d->hold_until_ms <= now_ms && !d->alarmed &&
+	    (d->window.width == 0 || now_ms - d->window.trouble_ms >= WINDOW_KEPT_MS);
 }
 
 void
@@ -161,7 +218,7 @@ dest_room(const struct dests *ds, const struct dest *d, int64_t now_ms)
 {
 	if (dest_paused_ms(d, now_ms) > 0)
 		return 0;
-	unsigned room = left(ds->per_dest, d->active);
+	unsigned room = left(window_width(&d->window, ds->per_dest), d->active);
 	unsigned host = host_room(ds, d);
 	room = room < host ? room : host;
 	/* Open, and its wait over: the next request is the one that tries. */
@@ -176,7 +233,7 @@ dest_busy(const struct dests *ds, const struct dest *d, int64_t now_ms)
 	 * what ends is followed at once, without asking the keeper first. */
 	bool well = d->breaker.state == BREAKER_CLOSED && d->breaker.failures == 0 &&
 	    dest_paused_ms(d, now_ms) == 0;
-	return d->ready >= (well ? room + ds->per_dest : room);
+	return d->ready >= (well ? room + window_width(&d->window, ds->per_dest) : room);
 }
 
 unsigned
@@ -208,11 +265,15 @@ dest_start(struct dest *d, int64_t now_ms)
 }
 
 enum breaker_change
-dest_end(struct dests *ds, struct dest *d, enum breaker_signal signal, int64_t now_ms, uint32_t dice)
+dest_end(struct dests *ds, struct dest *d, enum breaker_signal signal, uint64_t delivery, int64_t now_ms, uint32_t dice)
 {
 	REQUIRE(d->active > 0);
 	d->active--;
-	return breaker_end(&d->breaker, &ds->rules, signal, now_ms, dice);
+	enum breaker_change change = breaker_end(&d->breaker, &ds->rules, signal, now_ms, dice);
+	window_end(&d->window, ds->per_dest, signal, delivery, now_ms);
+	if (change == BREAKER_OPENED)
+		window_least(&d->window, ds->per_dest, now_ms);
+	return change;
 }
 
 void

@@ -10,6 +10,18 @@
  *      +---------------------- HALF OPEN ----------------+ up to BREAKER_WAIT_MAX_MS
  *         the one request went well
  *
+ * The WINDOW is how many requests may be on the way at once.  It begins at the
+ * ceiling (delivery.concurrency): destinations are few and known, the ceiling
+ * is modest, and a customer should not wait because nobody wrote before.
+ *
+ *   trouble            one less, never below 1; the same delivery in trouble
+ *                      again takes nothing more: it may be that message alone
+ *   the breaker opens  1: what comes back is opened slowly
+ *   an answer          1/window more: a whole window of them makes it one wider
+ *
+ * So where a share p of the requests ends in trouble the window settles near
+ * (1 - p) / p.  docs/QUEUE.md tells it to operators.
+ *
  * Pure: clock and dice are arguments, in milliseconds of the monotonic clock. */
 #ifndef PONTE_COURIER_DEST_H
 #define PONTE_COURIER_DEST_H
@@ -19,6 +31,7 @@
 
 #define BREAKER_WAIT_MAX_MS (5 * 60 * INT64_C(1000))
 #define DEST_NEVER          INT64_MAX   /* a wait that an event ends, not the clock */
+#define WINDOW_KEPT_MS      BREAKER_WAIT_MAX_MS         /* a narrow one of a destination that is idle */
 
 struct breaker_rules {
 	unsigned failures;              /* in a row that open it */
@@ -44,12 +57,28 @@ void breaker_start(struct breaker *, int64_t now_ms);       /* a request goes */
 enum breaker_change breaker_end(struct breaker *, const struct breaker_rules *, enum breaker_signal,
     int64_t now_ms, uint32_t dice);
 
+struct window {
+	unsigned width;                 /* 0: the ceiling */
+	unsigned good;                  /* answers since it changed */
+	uint64_t by;                    /* the delivery that was in trouble last */
+	int64_t  trouble_ms;            /* and when */
+	bool     told;                  /* the log knows that it is narrow */
+};
+/* For the log: half of the ceiling or less; back at the ceiling after that. */
+enum window_news { WINDOW_NO_NEWS, WINDOW_NARROW, WINDOW_WIDE_AGAIN };
+
+unsigned window_width(const struct window *, unsigned ceiling);
+void window_end(struct window *, unsigned ceiling, enum breaker_signal, uint64_t delivery, int64_t now_ms);
+void window_least(struct window *, unsigned ceiling, int64_t now_ms);   /* the breaker has opened */
+enum window_news window_news(struct window *, unsigned ceiling);        /* says each once */
+
 #define DEST_HOST 264                   /* a host name of 255 bytes, ':' and a port */
 
 struct dest {
 	struct slice       tenant;      /* its own copy */
 	enum delivery_dest kind;
 	struct breaker     breaker;
+	struct window      window;
 	int64_t            hold_until_ms;
 	unsigned           active;      /* requests on the way */
 	unsigned           ready;       /* claimed, and waiting for room */
@@ -84,7 +113,9 @@ unsigned dests_room(const struct dests *);
 int64_t dests_next_ms(const struct dests *, int64_t now_ms);
 
 void dest_start(struct dest *, int64_t now_ms);
-enum breaker_change dest_end(struct dests *, struct dest *, enum breaker_signal, int64_t now_ms, uint32_t dice);
+/* A request has ended: breaker and window hear of it. */
+enum breaker_change dest_end(struct dests *, struct dest *, enum breaker_signal, uint64_t delivery, int64_t now_ms,
+    uint32_t dice);
 /* Holds it for that long from now on, unless it is held longer already. */
 void dest_hold(struct dest *, int64_t for_ms, int64_t now_ms);
 /* True once per episode: this alarm has not been given since things were well

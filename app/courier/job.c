@@ -137,7 +137,7 @@ job_leave(struct courier *c, struct job *j, enum breaker_signal signal, int64_t 
 		return BREAKER_SAME;
 	j->dest = NULL;
 	if (j->active)
-		return dest_end(&c->dests, d, signal, now_ms, crypt_random32());
+		return dest_end(&c->dests, d, signal, j->delivery.key, now_ms, crypt_random32());
 	d->ready--;
 	return BREAKER_SAME;
 }

@@ -49,13 +49,33 @@ log_breaker(const struct job *j, const struct dest *d, enum breaker_change chang
 	}
 }
 
+static void
+log_window(const struct job *j, struct dest *d, unsigned ceiling)
+{
+	const char *to = dest_name(j->delivery.dest);
+	unsigned width = window_width(&d->window, ceiling);
+	switch (window_news(&d->window, ceiling)) {
+	case WINDOW_NO_NEWS:
+		return;
+	case WINDOW_NARROW:
+		log_event(LOG_NOTICE, "concurrency-down", LOG_TEXT("tenant", d->tenant), LOG_STR("dest", to),
+		    LOG_INT("window", width), LOG_INT("limit", ceiling));
+		return;
+	case WINDOW_WIDE_AGAIN:
+		log_event(LOG_NOTICE, "concurrency-restored", LOG_TEXT("tenant", d->tenant), LOG_STR("dest", to),
+		    LOG_INT("window", width), LOG_INT("limit", ceiling));
+		return;
+	}
+}
+
 void
 outcome_leave(struct courier *c, struct job *j, enum breaker_signal signal, int64_t now_ms)
 {
-	const struct dest *d = j->dest;
+	struct dest *d = j->dest;
 	if (!d)
 		return;
 	log_breaker(j, d, job_leave(c, j, signal, now_ms), now_ms);
+	log_window(j, d, c->dests.per_dest);
 	claims_soon(c, now_ms);
 }
 

@@ -20,6 +20,7 @@ What it answers without a script
 A script is a list of steps.  A request takes the first step that fits it and uses up a turn.
   path (regular expression), method, contains (text of the body), role ("hub", "chatwoot")
                 which requests it fits; none of them: every one
+  over          number: and only while more than so many are in flight, this one counted
   times         turns: 1 unless told; 0 = for ever
   status, headers, json or body (text)      the answer; what is missing is as without a script
   delay         seconds before the first byte
@@ -347,14 +348,14 @@ class Peer:
             return step
         return None
 
-    @staticmethod
-    def _fits(step, request, now):
+    def _fits(self, step, request, now):
         if now == 0:
-            return not {"path", "method", "role", "contains"} & set(step)
+            return not {"path", "method", "role", "contains", "over"} & set(step)
         return (re.search(step.get("path", ""), request["path"])
                 and step.get("method") in (None, request["method"])
                 and step.get("role") in (None, request["role"])
-                and (now == 1 or step.get("contains", "").encode() in request["body"]))
+                and (now == 1 or step.get("contains", "").encode() in request["body"])
+                and self.in_flight > step.get("over", 0) - (now == 1))
 
     def _hold(self, sock, step):
         """Until the step lets the answer go; Cut when it never does or nobody waits for it."""

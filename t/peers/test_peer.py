@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -52,6 +53,18 @@ def test_steps_are_used_up_in_order(peer):
     first = ask(peer)
     assert (first[0], first[1]["Retry-After"]) == (503, "7")
     assert [ask(peer)[0], ask(peer)[0], ask(peer, path="/only")[0], ask(peer, path="/only")[0]] == [503, 200, 429, 200]
+
+
+def test_a_step_for_those_over_a_number(peer):
+    peer.script = [{"over": 1, "status": 503, "times": 0}, {"contains": "first", "hold": "first"}]
+    first = threading.Thread(target=ask, args=(peer,), kwargs={"body": b'{"content": "first"}'})
+    first.start()
+    peer.wait(lambda p: p.in_flight == 1)
+    assert ask(peer)[0] == 503
+    peer.release("first")
+    first.join()
+    peer.wait(lambda p: p.in_flight == 0)
+    assert ask(peer)[0] == 200 and [r["status"] for r in peer.requests] == [200, 503, 200]
 
 
 def test_a_failed_post_stores_nothing_unless_told(peer):

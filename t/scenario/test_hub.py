@@ -234,6 +234,35 @@ def test_l8_the_breaker_delays_and_never_discards(make):
     ponte.check_store()
 
 
+def test_l8_a_hub_that_can_do_two_at_a_time_is_asked_that_much(make):
+    """It refuses whoever comes over that: the courier finds out how many may come, and again when it can do more."""
+    ponte = make(settings=DEFAULTS + "  breaker_failures: 1000\n")
+    ponte.tenant()
+    ponte.hub.script = [{"contains": "wrong", "status": 400, "times": 0}]
+    for event in [ponte.send(message("wrong", conversation=500 + i)).json["event_id"] for i in range(12)]:
+        assert final(ponte, event)["state"] == "dead"
+    assert not ponte.events("concurrency-down"), "what the hub says about one message is no trouble of the hub"
+
+    ponte.hub.reset()
+    ponte.hub.script = [{"status": 429, "retry_after": 2}, {"over": 2, "status": 503, "times": 0}, {"delay": 0.1, "times": 0}]
+    for i in range(60):
+        ponte.send(message(conversation=600 + i))
+    ponte.chatwoot.wait_messages(60, 40)
+    down = wait_for(lambda: ponte.events("concurrency-down"), show=ponte.log_tail)
+    assert len(down) == 1 and down[0]["tenant"] == "shop" and down[0]["dest"] == "hub" and down[0]["window"] <= 4
+    refused = sum(r["status"] == 503 for r in ponte.hub.requests)
+    assert refused <= 60, f"{refused} requests were too many for it"
+
+    ponte.hub.reset()
+    ponte.hub.script = [{"delay": 0.1, "times": 0}]
+    for i in range(60):
+        ponte.send(message(conversation=700 + i))
+    ponte.chatwoot.wait_messages(120, 40)
+    up = wait_for(lambda: ponte.events("concurrency-restored"), show=ponte.log_tail)
+    assert len(up) == 1 and up[0]["window"] == up[0]["limit"] == 8 and ponte.hub.most_in_flight > 4
+    ponte.check_store()
+
+
 def test_a_huge_answer_is_refused_with_bounded_memory(make):
     ponte = make(settings=DEFAULTS + "hub: {answer_max: 64KiB}\n")
     ponte.tenant()

@@ -119,6 +119,11 @@ room(void)
 	ROW("after a failure only as many as there is room for", dest_busy(&ds, a, 0));
 	a->breaker.failures = 0;
 	a->ready = 0;
+	a->window.width = 1;
+	ROW("a narrow window is full sooner", dest_room(&ds, a, 0) == 0 && !dest_busy(&ds, a, 0));
+	a->ready = 1;
+	ROW("and fewer wait for it", dest_busy(&ds, a, 0));
+	a->window.width = a->ready = 0;
 	dest_start(a, 0);
 	ROW("two of two are full", dest_room(&ds, a, 0) == 0);
 	ROW("and no other feels it", dest_room(&ds, b, 0) == 2 && dest_room(&ds, chat, 0) == 2);
@@ -131,8 +136,8 @@ room(void)
 	ROW("one of three is left over all", dests_room(&ds) == 1);
 	dest_start(chat, 0);
 	ROW("and then none", dests_room(&ds) == 0);
-	dest_end(&ds, chat, BREAKER_GOOD, 0, 0);
-	dest_end(&ds, a, BREAKER_GOOD, 0, 0);
+	dest_end(&ds, chat, BREAKER_GOOD, 1, 0, 0);
+	dest_end(&ds, a, BREAKER_GOOD, 2, 0, 0);
 	ROW("an end gives room back, here and at the host", dest_room(&ds, a, 0) == 1 && dest_room(&ds, b, 0) == 2);
 }
 
@@ -154,7 +159,7 @@ pauses(void)
 
 	for (int i = 0; i < 3; i++) {
 		dest_start(d, 2000);
-		dest_end(&ds, d, BREAKER_BAD, 2000, DICE_LOW);
+		dest_end(&ds, d, BREAKER_BAD, 10 + (uint64_t)i, 2000, DICE_LOW);
 	}
 	ROW("open: nothing is claimed", dest_busy(&ds, d, 2000));
 	ROW("open: no room", dest_room(&ds, d, 2000) == 0 && dests_next_ms(&ds, 2000) == 5000);
@@ -162,8 +167,8 @@ pauses(void)
 	dest_start(d, 7000);
 	ROW("and for no other", dest_room(&ds, d, 7000) == 0 && dest_paused_ms(d, 7000) == DEST_NEVER);
 	ROW("no clock ends that", dests_next_ms(&ds, 7000) == DEST_NEVER);
-	ROW("it went well", dest_end(&ds, d, BREAKER_GOOD, 8000, 0) == BREAKER_CLOSED_AGAIN);
-	ROW("all the room is back", dest_room(&ds, d, 8000) == 8);
+	ROW("it went well", dest_end(&ds, d, BREAKER_GOOD, 20, 8000, 0) == BREAKER_CLOSED_AGAIN);
+	ROW("it is opened slowly", dest_room(&ds, d, 8000) == 2 && dest_room(&ds, e, 8000) == 8);
 }
 
 static void
@@ -187,13 +192,96 @@ alarms_and_memory(void)
 	dest_start(d, 50);
 	dests_tidy(&ds, 50);
 	ROW("one at work is remembered", ds.n == 1);
-	dest_end(&ds, d, BREAKER_BAD, 50, 0);
+	dest_end(&ds, d, BREAKER_BAD, 1, 50, 0);
 	dests_tidy(&ds, 50);
 	ROW("one that failed is remembered", ds.n == 1);
 	dest_start(d, 51);
-	dest_end(&ds, d, BREAKER_GOOD, 51, 0);
+	dest_end(&ds, d, BREAKER_GOOD, 2, 51, 0);
 	dests_tidy(&ds, 51);
+	ROW("one with a narrow window is remembered", ds.n == 1 && d->window.width == 7);
+	dests_tidy(&ds, 50 + WINDOW_KEPT_MS - 1);
+	ROW("for five minutes", ds.n == 1);
+	dests_tidy(&ds, 50 + WINDOW_KEPT_MS);
 	ROW("one of which nothing need be known is not", ds.n == 0);
+}
+
+/* A story of the window alone: how often something ends so, and how wide it is then. */
+struct act_of { const char *name; unsigned times; enum breaker_signal signal; bool same; unsigned width; enum window_news news; };
+
+static void
+window_story(void)
+{
+	/* clang-format off */
+	static const struct act_of story[] = {
+		{ "it begins at the ceiling",                     0,  BREAKER_GOOD,    false, 8, WINDOW_NO_NEWS },
+		{ "and grows no further",                         50, BREAKER_GOOD,    false, 8, WINDOW_NO_NEWS },
+		{ "trouble takes one",                            1,  BREAKER_BAD,     false, 7, WINDOW_NO_NEWS },
+		{ "the same delivery again takes nothing more",   9,  BREAKER_BAD,     true,  7, WINDOW_NO_NEWS },
+		{ "what was never made tells nothing",            9,  BREAKER_NOTHING, false, 7, WINDOW_NO_NEWS },
+		{ "six answers are no window of them",            6,  BREAKER_GOOD,    false, 7, WINDOW_NO_NEWS },
+		{ "another delivery takes one more",              1,  BREAKER_BAD,     false, 6, WINDOW_NO_NEWS },
+		{ "and answers count from there: five of six",    5,  BREAKER_GOOD,    false, 6, WINDOW_NO_NEWS },
+		{ "the sixth makes it one wider",                 1,  BREAKER_GOOD,    false, 7, WINDOW_NO_NEWS },
+		{ "two less and nothing is told yet",             2,  BREAKER_BAD,     false, 5, WINDOW_NO_NEWS },
+		{ "half of the ceiling is told",                  1,  BREAKER_BAD,     false, 4, WINDOW_NARROW },
+		{ "once",                                         2,  BREAKER_BAD,     false, 2, WINDOW_NO_NEWS },
+		{ "it comes down to one",                         1,  BREAKER_BAD,     false, 1, WINDOW_NO_NEWS },
+		{ "and never below",                              50, BREAKER_BAD,     false, 1, WINDOW_NO_NEWS },
+		{ "one answer makes it two",                      1,  BREAKER_GOOD,    false, 2, WINDOW_NO_NEWS },
+		{ "two more three, and so on: 20 for two to seven", 20, BREAKER_GOOD,  false, 7, WINDOW_NO_NEWS },
+		{ "six of the last seven change nothing",         6,  BREAKER_GOOD,    false, 7, WINDOW_NO_NEWS },
+		{ "back at the ceiling is told",                  1,  BREAKER_GOOD,    false, 8, WINDOW_WIDE_AGAIN },
+		{ "once",                                         1,  BREAKER_GOOD,    false, 8, WINDOW_NO_NEWS },
+	};
+	/* clang-format on */
+	struct window w = { .width = 0 };
+	uint64_t delivery = 1;
+	for (size_t i = 0; i < ARRAY_LEN(story); i++) {
+		for (unsigned n = 0; n < story[i].times; n++)
+			window_end(&w, 8, story[i].signal, story[i].same ? delivery : ++delivery, 0);
+		ROW(story[i].name, window_width(&w, 8) == story[i].width);
+		ROW(story[i].name, window_news(&w, 8) == story[i].news);
+	}
+}
+
+/* Where it settles when a share of the requests ends in trouble. */
+static void
+window_settles(void)
+{
+	static const struct { unsigned bad_of_100, least, most; } rows[] = {
+		{ 1, 8, 8 }, { 10, 6, 8 }, { 25, 2, 4 }, { 50, 1, 2 }, { 90, 1, 1 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct window w = { .width = 0 };
+		uint32_t dice = 1;
+		uint64_t sum = 0;
+		for (unsigned n = 0; n < 20000; n++) {
+			dice = dice * 1664525 + 1013904223;
+			window_end(&w, 8, dice / (UINT32_MAX / 100 + 1) < rows[i].bad_of_100 ? BREAKER_BAD : BREAKER_GOOD, n + 1, 0);
+			sum += window_width(&w, 8);
+		}
+		unsigned mean = (unsigned)((sum + 10000) / 20000);
+		ROW("it settles where trouble and answers balance", mean >= rows[i].least && mean <= rows[i].most);
+	}
+}
+
+static void
+window_and_ceiling(void)
+{
+	struct window w = { .width = 0 };
+	ROW("another ceiling, another width", window_width(&w, 8) == 8 && window_width(&w, 20) == 20);
+	window_end(&w, 20, BREAKER_BAD, 1, 0);
+	ROW("one below it", window_width(&w, 20) == 19);
+	ROW("a lower ceiling holds at once", window_width(&w, 4) == 4 && window_news(&w, 4) == WINDOW_NO_NEWS);
+	window_end(&w, 4, BREAKER_BAD, 2, 0);
+	ROW("and counts from there", window_width(&w, 4) == 3);
+	window_least(&w, 4, 0);
+	ROW("an open breaker leaves one", window_width(&w, 4) == 1 && window_news(&w, 4) == WINDOW_NARROW);
+	ROW("a ceiling of one is no news", window_width(&w, 1) == 1 && window_news(&w, 1) == WINDOW_WIDE_AGAIN);
+	w = (struct window){ .width = 0 };
+	window_least(&w, 1, 0);
+	window_end(&w, 1, BREAKER_BAD, 3, 0);
+	ROW("nor can it be narrow", window_width(&w, 1) == 1 && window_news(&w, 1) == WINDOW_NO_NEWS);
 }
 
 static void
@@ -221,6 +309,9 @@ main(void)
 	static const struct unit_test tests[] = {
 		{ "the breaker's story", breaker_story },
 		{ "the breaker's waits", breaker_waits },
+		{ "the window's story", window_story },
+		{ "where the window settles", window_settles },
+		{ "the window and its ceiling", window_and_ceiling },
 		{ "room", room },
 		{ "pauses", pauses },
 		{ "alarms and memory", alarms_and_memory },
