@@ -89,6 +89,10 @@ enum protocol_kind {
 	                     * for some seconds, it ends.  → P_CATCHUP_OK: T_ROW groups {T_NAME, T_COUNT}, T_MORE while it goes
 	                     * on, T_INSTALLATION, T_REASON when it failed */
 	P_CATCHUP_OK,
+	P_DESTINATIONS = 73, /* those at work or in trouble.  → P_DESTINATIONS_OK: T_ROW groups {T_NAME tenant, T_DEST, T_COUNT requests
+	                     * on the way, T_MAX how many there may be, T_N claimed and waiting for room, T_DELAY_MS pause (absent:
+	                     * none; -1: until its one try has ended)}; T_MAX the ceiling */
+	P_DESTINATIONS_OK,
 
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only
 	                     * differences; T_REASON "ok" or what integrity_check said */

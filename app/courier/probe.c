@@ -52,13 +52,37 @@ is_operator(const struct probe *p)
 }
 
 static int
+answer_destinations(const struct courier *c, const struct wire_frame *f, struct buf *out, int64_t now_ms)
+{
+	struct wire_writer w;
+	wire_begin(&w, out, P_DESTINATIONS_OK, f->request);
+	wire_put_u64(&w, T_MAX, c->dests.per_dest);
+	for (size_t i = 0; i < c->dests.n; i++) {
+		const struct dest *d = c->dests.item[i];
+		int64_t paused = dest_paused_ms(d, now_ms);
+		size_t mark = wire_open(&w, T_ROW);
+		wire_put(&w, T_NAME, d->tenant);
+		wire_put_u64(&w, T_DEST, d->kind);
+		wire_put_u64(&w, T_COUNT, d->active);
+		wire_put_u64(&w, T_MAX, window_width(&d->window, c->dests.per_dest));
+		wire_put_u64(&w, T_N, d->ready);
+		if (paused > 0)
+			wire_put_i64(&w, T_DELAY_MS, paused < DEST_NEVER ? paused : -1);
+		wire_close(&w, mark);
+	}
+	return wire_end(&w);
+}
+
+static int
 answer(struct courier *c, const struct probe *p, const struct wire_frame *f, struct buf *out, int64_t now_ms)
 {
 	if (f->kind == P_CATCHUP && is_operator(p))
 		return silence_asked(c, f, out, now_ms);
+	if (f->kind == P_DESTINATIONS && is_operator(p))
+		return answer_destinations(c, f, out, now_ms);
 	if (f->kind != P_PROBE)
 		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED,
-		    "the courier takes probes, and catch-ups from root");
+		    "the courier answers probes, and its own user and root the rest");
 	struct wire_writer w;
 	wire_begin(&w, out, P_PROBE_OK, f->request);
 	wire_put_u64(&w, T_PID, (uint64_t)getpid());

@@ -1,5 +1,6 @@
 /* probe: courier.sock.  Who asks P_PROBE there learns that the loop turns and
- * whether there is a keeper; an operator begins a catch-up with P_CATCHUP. */
+ * whether there is a keeper; an operator learns with P_DESTINATIONS how much
+ * goes where now, and begins a catch-up with P_CATCHUP. */
 #ifndef PONTE_COURIER_PROBE_H
 #define PONTE_COURIER_PROBE_H
 

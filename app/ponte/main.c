@@ -23,7 +23,7 @@ static const struct command commands[] = {
 	{ "send",    cmd_send,    "send [--conversation ID] [--tenant NAME] [--sender LABEL] [--text TEXT]\n"
 	  "           [--url URL] [--ca FILE] [--wait SECONDS] [--json]",
 	  "send a signed sample message through the front door and follow it" },
-	{ "queue",   cmd_queue,   "queue list | show ID… [--body] | counts | retry | hold | release | drop  (ID… | EVENT | --all)\n"
+	{ "queue",   cmd_queue,   "queue list | show ID… [--body] | counts | destinations | retry | hold | release | drop  (ID… | EVENT | --all)\n"
 	  "           [--tenant NAME] [--state STATE] [--kind KIND] [--event ID] [--older AGE|TIME] [--newer AGE|TIME]\n"
 	  "           [--after ID] [--limit N] [--dry-run] [--json]",
 	  "see and steer what waits to be delivered" },

@@ -38,6 +38,7 @@ int cmd_up(struct cli *, int argc, char **argv);
 int cmd_check(struct cli *, int argc, char **argv);
 int cmd_routes(struct cli *, int argc, char **argv);
 int cmd_queue(struct cli *, int argc, char **argv);
+int queue_destinations(struct cli *, struct slice tenant);      /* a verb of cmd_queue() */
 int cmd_send(struct cli *, int argc, char **argv);
 int cmd_explain(struct cli *, int argc, char **argv);
 int cmd_tenant(struct cli *, int argc, char **argv);

@@ -307,6 +307,13 @@ counts(struct cli *cli, const struct options *o)
 /* ---- the command line ---- */
 
 static int
+destinations(struct cli *cli, const struct options *o)
+{
+	cli->json = o->json;
+	return queue_destinations(cli, o->tenant);
+}
+
+static int
 set_filter(struct options *o, int option, const char *value)
 {
 	uint64_t n;
@@ -385,11 +392,11 @@ cmd_queue(struct cli *cli, int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(struct cli *, const struct options *); } verbs[] = {
 		{ "list", list }, { "show", show }, { "retry", change }, { "hold", change }, { "release", change },
-		{ "drop", change }, { "counts", counts },
+		{ "drop", change }, { "counts", counts }, { "destinations", destinations },
 	};
 	struct options o = { .limit = LIST_DEFAULT, .json = cli->json };
 	if (argc < 2)
-		return cli_usage("queue", "queue what? list, show, retry, hold, release, drop or counts");
+		return cli_usage("queue", "queue what? list, show, retry, hold, release, drop, counts or destinations");
 	o.verb = argv[1];
 	int r = arguments(&o, argc - 1, argv + 1);
 	if (r != EXIT_DONE)

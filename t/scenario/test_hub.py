@@ -239,6 +239,7 @@ def test_l8_a_hub_that_can_do_two_at_a_time_is_asked_that_much(make):
     ponte = make(settings=DEFAULTS + "  breaker_failures: 1000\n")
     ponte.tenant()
     ponte.hub.script = [{"contains": "wrong", "status": 400, "times": 0}]
+    assert "each may have 8 requests" in ponte.run("queue", "destinations").stdout
     for event in [ponte.send(message("wrong", conversation=500 + i)).json["event_id"] for i in range(12)]:
         assert final(ponte, event)["state"] == "dead"
     assert not ponte.events("concurrency-down"), "what the hub says about one message is no trouble of the hub"
@@ -247,8 +248,12 @@ def test_l8_a_hub_that_can_do_two_at_a_time_is_asked_that_much(make):
     ponte.hub.script = [{"status": 429, "retry_after": 2}, {"over": 2, "status": 503, "times": 0}, {"delay": 0.1, "times": 0}]
     for i in range(60):
         ponte.send(message(conversation=600 + i))
-    ponte.chatwoot.wait_messages(60, 40)
     down = wait_for(lambda: ponte.events("concurrency-down"), show=ponte.log_tail)
+    shown = [json.loads(line) for line in ponte.run("queue", "destinations", "--json").stdout.splitlines()]
+    hub = [d for d in shown if (d["tenant"], d["dest"]) == ("shop", "hub")][0]
+    assert hub["window"] <= 4 and hub["limit"] == 8 and hub["in_flight"] <= 4, hub
+    ponte.chatwoot.wait_messages(60, 40)
+    down = ponte.events("concurrency-down")
     assert len(down) == 1 and down[0]["tenant"] == "shop" and down[0]["dest"] == "hub" and down[0]["window"] <= 4
     refused = sum(r["status"] == 503 for r in ponte.hub.requests)
     assert refused <= 60, f"{refused} requests were too many for it"

@@ -58,6 +58,7 @@ an_answer_is_its_request_and_one(void)
 		{ "claim",  P_CLAIM,       P_CLAIM_OK },
 		{ "begin",  P_BEGIN,       P_BEGIN_OK },
 		{ "settle", P_SETTLE,      P_SETTLE_OK },
+		{ "destinations", P_DESTINATIONS, P_DESTINATIONS_OK },
 	};
 	/* clang-format on */
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
