@@ -176,6 +176,9 @@ retry_one(struct store *s, const struct delivery *was, int64_t now_us)
 		d.lookups = 0;
 		r = db_run(s, "UPDATE delivery SET crashes = 0, late = 0, status = 0, reason = NULL, replayed = 1, delay_us = 0,"
 		    " since_us = ?1, made_us = ?1 WHERE id = ?2", DB_I(now_us), DB_I(d.id));
+		/* What the hub said by itself was said to the question of before. */
+		if (r == 0 && d.kind == DELIVERY_K_HUB)
+			r = db_run(s, "DELETE FROM answer WHERE event = ?", DB_I(d.event));
 		if (r == 0)
 			r = delivery_move(s, &d, DELIVERY_PENDING);
 		due = replay_slot(s, now_us);

@@ -235,6 +235,12 @@ pockets(void)
 			key = w->got[i].key;
 	ROW("the hub gives up by itself", settle(w, key, SETTLE_WAIT, SECOND) == 0 && answer(w, 5, "h", NULL, 0, true) == ANSWER_TAKEN
 	    && state_of(w, key) == DELIVERY_DEAD);
+	/* Asked again, it may answer again: what it said before is no answer to this. */
+	struct store_progress p;
+	ROW("the operator asks again", store_change(w->s, STORE_RETRY, &(struct store_filter){ .id = &key, .ids = 1 }, false, w->now, &p) == 0
+	    && p.count == 1 && answer(w, 5, "h2", &one_reply, 1, false) == ANSWER_UNKNOWN);
+	ROW("asked", claim(w) > 0 && settle(w, key, SETTLE_WAIT, SECOND) == 0);
+	ROW("and another answer is taken", answer(w, 5, "h2", &one_reply, 1, false) == ANSWER_TAKEN && state_of(w, key) == DELIVERY_DONE);
 	end_world(w);
 }
 
