@@ -97,6 +97,7 @@ store_release(struct store *s, int64_t now_us, int64_t not_before_us, size_t *re
 static int
 charge(struct store *s, int64_t id, int64_t now_us)
 {
+	const struct slice why = SLICE("crashed the courier 3 times");
 	struct delivery d, m[STORE_BATCH_MEMBERS];
 	size_t n;
 	int r = delivery_load(s, id, &d);
@@ -109,9 +110,12 @@ charge(struct store *s, int64_t id, int64_t now_us)
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = db_run(s, "UPDATE delivery SET crashes = crashes + 1 WHERE id = ?", DB_I(m[i].id));
 		if (r == 0 && dead)
-			r = delivery_end(s, &m[i], DELIVERY_DEAD, 0, SLICE("crashed the courier 3 times"), now_us);
+			r = delivery_end(s, &m[i], DELIVERY_DEAD, 0, why, now_us);
 	}
-	return r < 0 || !dead ? r : lane_free(s, d.lane, now_us);
+	if (r < 0 || !dead)
+		return r;
+	r = lane_free(s, d.lane, now_us);
+	return r < 0 ? r : ladder_make(s, &d, why, now_us);
 }
 
 /* Gives a batch back to the courier that still holds it.  0: it has it,

@@ -472,6 +472,22 @@ ladders(void)
 }
 
 static void
+poison(void)
+{
+	struct world *w = begin_world();
+	const struct tenant_manners m = { .debounce_ms = -1, .give_up = { .message = SLICE("Sorry.") } };
+	ROW("a tenant with a word for it", add_tenant_with(w, "shop", 7, &m, false) == 0);
+	message(w, 1, 1);
+	for (int i = 0; i < STORE_CRASHES_MAX; i++) {
+		ROW("a message", claim(w) == 1 && w->got[0].dest == DEST_HUB);
+		struct store_hello h = { .crashed = w->got[0].key, .now_us = w->now, .not_before_us = w->now };
+		ROW("kills the courier", store_hello(w->s, &h, NULL, NULL) == 0);
+	}
+	ROW("it is set aside, and the customer is not left alone", claimed_kind(w, DELIVERY_K_REPLY) && w->got[0].n == 1);
+	end_world(w);
+}
+
+static void
 ages(void)
 {
 	struct world *w = begin_world();
@@ -819,6 +835,7 @@ main(void)
 		{ "overtaken answers", overtakings },
 		{ "reply budgets", budgets },
 		{ "ladders", ladders },
+		{ "a ladder for what kills the courier", poison },
 		{ "ages", ages },
 		{ "notices", notices },
 		{ "holding", holding },
