@@ -8,6 +8,7 @@
 #include "app/ponte/ponte.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
+#include "lib/tenant.h"
 
 #define ASK_MS  10000
 #define GONE_MS 1000
@@ -16,7 +17,7 @@
 static const struct command commands[] = {
 	{ "up",      cmd_up,      "up --dir DIR [--with-nginx] [--https-port N|0] [--limits]",
 	  "run all roles in the foreground, everything under DIR" },
-	{ "check",   cmd_check,   "check [--store]",
+	{ "check",   cmd_check,   "check [--store] [--json]",
 	  "check settings and keys; with --store recount the books" },
 	{ "routes",  cmd_routes,  "routes [--json]",
 	  "list every URL that is answered" },
@@ -33,7 +34,7 @@ static const struct command commands[] = {
 	  "           [--timestamp T --signature S --secret-file FILE [--now T]] [--json]",
 	  "say what would be done with these webhook bodies; stores nothing" },
 	{ "tenant",  cmd_tenant,  "tenant import FILE [--dry-run] | list | show NAME | remove NAME [--force]\n"
-	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run] [--json]",
+	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run]  [--json]",
 	  "the tenants, their installations, senders and hubs" },
 	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] | list [--tenant TENANT]\n"
 	  "           | revoke NAME --tenant TENANT [--json]",
@@ -182,23 +183,35 @@ cmd_routes(struct cli *cli, int argc, char **argv)
 	return cli_fail("cannot run %s: %s", worker, strerror(errno));
 }
 
+/* What is said from the tables that the parsers walk. */
+static const struct table {
+	const char *topic;
+	int (*print)(const struct settings_option *, struct buf *);
+	const struct settings_option *options;
+} tables[] = {
+	{ "settings",      settings_help, config_table },
+	{ "settings-roff", settings_roff, config_table },
+	{ "tenants",       settings_help, tenant_table },
+	{ "tenants-roff",  settings_roff, tenant_table },
+};
+
+static int
+help_table(const struct table *t)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+
+	if (t->print(t->options, &out) != 0)
+		return cli_fail("out of memory");
+	fwrite(buf_view(&out).ptr, 1, buf_view(&out).len, stdout);
+	return EXIT_DONE;
+}
+
 static int
 help(const char *topic)
 {
-	if (topic && strcmp(topic, "settings") == 0) {
-		CLEANUP(buf_free) struct buf out = { 0 };
-		if (settings_help(config_table, &out) != 0)
-			return cli_fail("out of memory");
-		fwrite(buf_view(&out).ptr, 1, buf_view(&out).len, stdout);
-		return EXIT_DONE;
-	}
-	if (topic && strcmp(topic, "settings-roff") == 0) {
-		CLEANUP(buf_free) struct buf out = { 0 };
-		if (settings_roff(config_table, &out) != 0)
-			return cli_fail("out of memory");
-		fwrite(buf_view(&out).ptr, 1, buf_view(&out).len, stdout);
-		return EXIT_DONE;
-	}
+	for (size_t i = 0; topic && i < ARRAY_LEN(tables); i++)
+		if (strcmp(tables[i].topic, topic) == 0)
+			return help_table(&tables[i]);
 	for (size_t i = 0; topic && i < ARRAY_LEN(commands); i++)
 		if (strcmp(commands[i].name, topic) == 0) {
 			printf("usage: ponte [--dir DIR | --config FILE] %s\n\n%s\n\nSee ponte(1).\n",
@@ -211,7 +224,8 @@ help(const char *topic)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		printf("  %-8s  %s\n", commands[i].name, commands[i].help);
 	puts("\n  help COMMAND    what a command takes\n"
-	     "  help settings   every setting of ponte.yaml\n\n"
+	     "  help settings   every setting of ponte.yaml\n"
+	     "  help tenants    everything that a file for 'tenant import' may say\n\n"
 	     "--dir DIR (or PONTE_DIR) speaks to an instance of 'ponte up --dir DIR'.\n"
 	     "Exit status: 0 done, 1 it could not be done, 2 the command line is wrong.");
 	return EXIT_DONE;
