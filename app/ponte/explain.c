@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/sign.h"
 #include "lib/tenant.h"
+#include "lib/tenant_policy.h"
 
 #define BODY_MAX   (16 * MIB)           /* the door's own limit */
 #define SECRET_MAX (4 * KIB)
@@ -218,13 +219,10 @@ find_sender(const struct tenant *t, const char *word, struct chatwoot_peek at)
 static struct chatwoot_policy
 policy_of(const struct tenant *t, const struct tenant_sender *s)
 {
+	static const struct tenant_installation none;
 	const struct tenant_installation *at = tenant_installation_find(t, s->installation);
 
-	return (struct chatwoot_policy){
-		.mode = (enum chatwoot_mode)s->kind, .account = s->account, .inbox = s->inbox,
-		.bot_id = at ? at->bot_id : 0,
-		.answer_open = t->answer_open, .transcripts = t->transcripts,
-	};
+	return tenant_policy(t, at ? at : &none, s);
 }
 
 /* ---- files ---- */

@@ -144,11 +144,7 @@ read_event(struct intake *in, struct judgement *j)
 	const struct tenant_sender *sender = j->from->sender;
 	struct slice why = { NULL, 0 };
 
-	j->policy = (struct chatwoot_policy){
-		.mode = (enum chatwoot_mode)sender->kind, .account = sender->account, .inbox = sender->inbox,
-		.bot_id = j->from->installation->bot_id, .answer_open = j->from->tenant->answer_open,
-		.transcripts = j->from->tenant->transcripts,
-	};
+	j->policy = tenant_policy(j->from->tenant, j->from->installation, sender);
 	int outcome = chatwoot_read(in->r->body, &j->policy, in->r->arena, &j->facts, NULL, &why);
 	if (outcome != 0) {
 		refuse(j, refusal_of(outcome), why.len ? why : SLICE("no memory to read the event"));
