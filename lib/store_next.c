@@ -58,10 +58,22 @@ customer_sees(const struct store_next *next, size_t n)
 	return false;
 }
 
+/* The key is the newest message, and new with every merge: how often it was
+ * asked is known by the oldest. */
+static int64_t
+most_attempts(const struct delivery *m, size_t n)
+{
+	int64_t most = 0;
+	for (size_t i = 0; i < n; i++)
+		if (m[i].attempt > most)
+			most = m[i].attempt;
+	return most;
+}
+
 /* Has the customer written more since this was asked, and is it to be asked
  * again together? */
 static int
-overtaken(struct store *s, const struct delivery *key, bool *ret)
+overtaken(struct store *s, const struct delivery *m, size_t n, const struct delivery *key, bool *ret)
 {
 	struct slice record;
 	struct tenant_manners manners;
@@ -73,7 +85,7 @@ overtaken(struct store *s, const struct delivery *key, bool *ret)
 			return r < 0 ? r : 0;
 		tenant_manners_read(record, &manners);
 	}
-	if (!manners.merge_overtaken || key->attempt > MERGES_MAX)
+	if (!manners.merge_overtaken || most_attempts(m, n) > MERGES_MAX)
 		return 0;
 	DB_QUERY(q);
 	int r = db_first(s, &q, "SELECT 1 FROM delivery WHERE lane = ? AND state = 1 AND kind = 1 AND batch <> ? LIMIT 1",
@@ -125,7 +137,7 @@ question_answered(struct store *s, struct delivery *m, size_t n, const struct de
     const struct store_next *next, size_t nexts, int64_t status, int64_t now_us)
 {
 	bool seen = customer_sees(next, nexts), again = false;
-	int r = seen ? overtaken(s, key, &again) : 0;
+	int r = seen ? overtaken(s, m, n, key, &again) : 0;
 	if (r == 0 && again)
 		r = ask_again(s, m, n);
 	for (size_t i = 0; r == 0 && !again && i < n; i++)
