@@ -199,12 +199,14 @@ struct store_member {
 	bool    late, replayed;
 	struct slice facts, body;
 };
-/* batch(), then member() for each of a hub batch, then done(). */
+/* batch(), then member() for each of a hub batch, then done().  exhausted(): this
+ * conversation has used up its reply budget; once until the budget begins anew. */
 struct store_sink {
 	void *context;
 	void (*batch)(void *context, const struct store_batch *);
 	void (*member)(void *context, const struct store_member *);
 	void (*done)(void *context);
+	void (*exhausted)(void *context, struct slice tenant, int64_t account, int64_t conversation);
 };
 struct store_busy { struct slice tenant; enum delivery_dest dest; };
 struct store_claim {

@@ -205,6 +205,22 @@ note_late(struct work *w, const struct delivery *m, const bool *late, size_t n)
 	return r;
 }
 
+/* One more than the budget says that it was told. */
+static int
+tell_exhausted(struct work *w, struct talk *t)
+{
+	DB_QUERY(q);
+	if (t->answers != (int64_t)w->s->rules.reply_budget)
+		return 0;
+	t->answers++;
+	int r = talk_store(w->s, (struct slice){ NULL, 0 }, t);
+	if (r == 0)
+		r = db_first(w->s, &q, "SELECT name FROM tenant WHERE id = ?", DB_I(t->tenant));
+	if (r == 0)
+		w->sink->exhausted(w->sink->context, db_text(q, 0), t->account, t->display);
+	return r < 0 ? r : 0;
+}
+
 /* A conversation that was answered so often in so short a time talks with
  * another machine.  *ret_n 0: nothing is asked for it. */
 static int
@@ -223,6 +239,8 @@ check_budget(struct work *w, const struct lane *l, const struct delivery *m, siz
 		r = delivery_end(w->s, &m[i], DELIVERY_SUPPRESSED, 0, slice_of(why), w->ask->now_us);
 	w->ended += *ret_n;
 	*ret_n = 0;
+	if (r == 0)
+		r = tell_exhausted(w, &t);
 	return r == 0 ? ladder_make(w->s, &m[0], slice_of(why), w->ask->now_us) : r;
 }
 

@@ -174,6 +174,15 @@ end_batch(void *context)
 	wire_close(&c->w, c->mark);
 }
 
+static void
+tell_exhausted(void *context, struct slice tenant, int64_t account, int64_t conversation)
+{
+	(void)context;
+	log_event(LOG_ALARM, "reply-budget", LOG_TEXT("tenant", tenant), LOG_INT("account", account),
+	    LOG_INT("conversation", conversation),
+	    LOG_STR("why", "another machine writes there, it seems: not answered until 10 minutes after its first answer"));
+}
+
 /* 0 or -ENOMEM. */
 static int
 read_busy(struct keeper *k, const struct wire_frame *f, struct store_busy **ret, size_t *ret_n)
@@ -208,7 +217,7 @@ on_claim(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	if (r < 0)
 		return r;
 	ask.busy = busy;
-	const struct store_sink sink = { &c, put_batch, put_member, end_batch };
+	const struct store_sink sink = { &c, put_batch, put_member, end_batch, tell_exhausted };
 	answer_begin(k, &c.w, P_CLAIM_OK, f->request);
 	r = store_claim(k->store, &ask, &sink, &claimed);
 	if (r < 0)

@@ -426,11 +426,13 @@ budgets(void)
 	message(w, 1, 3);
 	ROW("that is all in ten minutes", claim(w) == 0 && w->claimed.ended == 1 && count_rows(w, (struct store_filter){ .state = DELIVERY_SUPPRESSED }) == 1);
 	ROW("saying so", memmem(last_row.reason.ptr ? "budget" : "", 6, "budget", 6) != NULL);
-	message(w, 2, 4);
+	message(w, 1, 4);
+	ROW("told once", claim(w) == 0 && w->claimed.ended == 1 && w->exhausted == 1);
+	message(w, 2, 5);
 	ROW("another conversation has its own", claim(w) == 1);
 	w->now += 601 * SECOND;
-	message(w, 1, 5);
-	ROW("then it begins anew", claim(w) == 1 && w->got[0].conversation == 1);
+	message(w, 1, 6);
+	ROW("then it begins anew", claim(w) == 1 && w->got[0].conversation == 1 && w->exhausted == 1);
 	end_world(w);
 }
 

@@ -46,7 +46,7 @@ struct world {
 	struct seen_batch got[64];
 	size_t gots;
 	struct store_claimed claimed;
-	int differences;
+	int differences, exhausted;
 	char text[STORE_TEXT];
 	struct store_rules rules;
 };
@@ -231,12 +231,20 @@ on_done(void *context)
 	((struct world *)context)->gots++;
 }
 
+static void
+on_exhausted(void *context, struct slice tenant, int64_t account, int64_t conversation)
+{
+	struct world *w = context;
+	ROW("it is said whose", slice_eq(tenant, SLICE("shop")) && account == 7 && conversation > 0);
+	w->exhausted++;
+}
+
 struct limits { size_t max; const struct store_busy *busy; size_t busies; };
 
 static size_t
 claim_with(struct world *w, struct limits l)
 {
-	const struct store_sink sink = { w, on_batch, on_member, on_done };
+	const struct store_sink sink = { w, on_batch, on_member, on_done, on_exhausted };
 	struct store_claim ask = { .now_us = w->now,
 		.max = l.max ? l.max : 64, .busy = l.busy, .busies = l.busies };
 	w->gots = 0;
