@@ -144,11 +144,12 @@ judge_found(const struct answer *w, struct judgement *j)
 	char mark[CHATWOOT_MARK_TEXT];
 	struct chatwoot_listed listed = { .found = false };
 	chatwoot_mark_text(&w->delivery->event, (int64_t)w->delivery->n, mark);
-	int r = w->status == 200 ? chatwoot_find_marked(w->body, w->delivery->conversation, slice_of(mark), &listed) : CW_E_SCHEMA;
+	int r = w->status == 200
+	    ? chatwoot_find_marked(w->body, w->delivery->account, w->delivery->conversation, slice_of(mark), &listed) : CW_E_SCHEMA;
 	if (r < 0)
 		return r;
 	if (r == CW_E_ACCOUNT) {
-		verdict(j, SETTLE_UNKNOWN, "Chatwoot lists messages of another conversation");
+		verdict(j, SETTLE_UNKNOWN, "Chatwoot lists messages of another conversation or account");
 		j->alarm = true;
 	} else if (r > 0) {
 		verdict(j, SETTLE_UNKNOWN, "the messages could not be read");

@@ -88,7 +88,7 @@ chatwoot_add_labels(struct chatwoot_part *to, const struct chatwoot_part *more, 
 /* ---- messages ---- */
 
 int
-chatwoot_find_marked(struct slice body, int64_t conversation, struct slice mark,
+chatwoot_find_marked(struct slice body, int64_t account, int64_t conversation, struct slice mark,
     struct chatwoot_listed *ret)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
@@ -105,7 +105,7 @@ chatwoot_find_marked(struct slice body, int64_t conversation, struct slice mark,
 		json_get(one, "id", &value);
 		if (json_int(value, &id) != 0 || id <= 0)
 			return CW_E_SCHEMA;
-		if (!chatwoot_is_number(one, "conversation_id", conversation))
+		if (!chatwoot_is_number(one, "conversation_id", conversation) || !chatwoot_is_number(one, "account_id", account))
 			return CW_E_ACCOUNT;
 		if (json_path(one, "content_attributes.ponte", &value) == JSON_STRING && slice_eq(json_text(value), mark))
 			listed.found = true;

@@ -26,9 +26,10 @@ MUST_CHECK int chatwoot_read_labels(struct slice body, struct arena *, struct ch
 MUST_CHECK int chatwoot_add_labels(struct chatwoot_part *to, const struct chatwoot_part *more, struct arena *, bool *ret_all);
 
 /* GET conversations/{id}/messages: is one with this content_attributes.ponte
- * among them?  0, a refusal (CW_E_ACCOUNT: of another conversation) or -ENOMEM. */
+ * among them?  0, a refusal (CW_E_ACCOUNT: of another conversation or account)
+ * or -ENOMEM. */
 struct chatwoot_listed { bool found; size_t count; int64_t last; };
-MUST_CHECK int chatwoot_find_marked(struct slice body, int64_t conversation, struct slice mark,
+MUST_CHECK int chatwoot_find_marked(struct slice body, int64_t account, int64_t conversation, struct slice mark,
     struct chatwoot_listed *ret);
 
 #endif

@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(facts.conversation == 501 && facts.account == 7);
 	if (chatwoot_read_labels(body, a, &labels) == 0)
 		REQUIRE(labels.labels <= CHATWOOT_LABELS_MAX);
-	if (chatwoot_find_marked(body, 501, SLICE("x"), &found) == 0 && found.found)
+	if (chatwoot_find_marked(body, 7, 501, SLICE("x"), &found) == 0 && found.found)
 		REQUIRE(found.count > 0);
 	arena_reset(a);
 	return 0;

@@ -247,6 +247,7 @@ looks(void)
 		{ "found: it was posted",               STEP_FIND, OK, 200, "{\"payload\":[" LISTED("8", "x") "," LISTED("9", MARK) "]}", SETTLE_DONE, STEP_NONE, false, false, false },
 		{ "not found: it was not",              STEP_FIND, OK, 200, "{\"payload\":[" LISTED("8", "x") "]}", SETTLE_ABSENT, STEP_NONE, false, false, false },
 		{ "messages of another conversation",   STEP_FIND, OK, 200, "{\"payload\":[{\"id\":9,\"conversation_id\":7}]}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
+		{ "messages of another account",        STEP_FIND, OK, 200, "{\"payload\":[{\"id\":9,\"conversation_id\":501,\"account_id\":8}]}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "a list that is none",                STEP_FIND, OK, 200, "{\"payload\":{}}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "may not list: unknown still",        STEP_FIND, OK, 401, "", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "no answer: unknown still",           STEP_FIND, CLIENT_E_CONNECT, 0, "", SETTLE_UNKNOWN, STEP_NONE, false, false, true },
