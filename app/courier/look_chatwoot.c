@@ -64,7 +64,9 @@ not_now(const struct answer *w, struct judgement *j)
 		j->alarm = true;
 		return true;
 	}
-	if (w->error != CLIENT_OK && (w->status < 400 || w->status >= 500)) {
+	/* An answer that is too long for us will not be shorter the next time. */
+	bool whole = w->error == CLIENT_OK || (w->error == CLIENT_E_TOO_LARGE && w->status > 0);
+	if (!whole && (w->status < 400 || w->status >= 500)) {
 		verdict(j, SETTLE_RETRY, transfer_reason(w->error));
 		j->trouble = true;
 		j->alarm = w->error == CLIENT_E_TLS;

@@ -240,6 +240,7 @@ looks(void)
 		{ "nor does one of another account",    STEP_SHOW, OK, 200, "{\"id\":501,\"account_id\":8,\"status\":\"resolved\"}", SETTLE_DONE, STEP_POST, false, false, false },
 		{ "nonsense tells nothing",             STEP_SHOW, OK, 200, "<p>", SETTLE_DONE, STEP_POST, false, false, false },
 		{ "a token that may not look",          STEP_SHOW, OK, 401, "", SETTLE_DONE, STEP_POST, false, true, false },
+		{ "more than we read tells nothing",    STEP_SHOW, CLIENT_E_TOO_LARGE, 200, "{\"id\":501,\"acc", SETTLE_DONE, STEP_POST, false, false, false },
 		{ "404: the post will tell",            STEP_SHOW, OK, 404, "", SETTLE_DONE, STEP_POST, false, false, false },
 		{ "500: nothing was posted, so again",  STEP_SHOW, OK, 500, "", SETTLE_RETRY, STEP_NONE, false, false, true },
 		{ "429: later",                         STEP_SHOW, OK, 429, "", SETTLE_RETRY, STEP_NONE, false, false, true },
@@ -249,12 +250,14 @@ looks(void)
 		{ "messages of another conversation",   STEP_FIND, OK, 200, "{\"payload\":[{\"id\":9,\"conversation_id\":7}]}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "messages of another account",        STEP_FIND, OK, 200, "{\"payload\":[{\"id\":9,\"conversation_id\":501,\"account_id\":8}]}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "a list that is none",                STEP_FIND, OK, 200, "{\"payload\":{}}", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
+		{ "more than we read: unknown still",   STEP_FIND, CLIENT_E_TOO_LARGE, 200, "{\"payload\":[", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "may not list: unknown still",        STEP_FIND, OK, 401, "", SETTLE_UNKNOWN, STEP_NONE, false, false, false },
 		{ "no answer: unknown still",           STEP_FIND, CLIENT_E_CONNECT, 0, "", SETTLE_UNKNOWN, STEP_NONE, false, false, true },
 		{ "open by now: handed off",            STEP_FIND_SHOWN, OK, 200, "{\"id\":501,\"account_id\":7,\"status\":\"open\"}", SETTLE_DONE, STEP_NONE, false, false, false },
 		{ "pending still: it was not",          STEP_FIND_SHOWN, OK, 200, SHOWN(""), SETTLE_ABSENT, STEP_NONE, false, false, false },
 		{ "labels beside others",               STEP_LABELS, OK, 200, "{\"payload\":[\"old\"]}", SETTLE_DONE, STEP_POST, false, false, false },
 		{ "labels that are there",              STEP_LABELS, OK, 200, "{\"payload\":[\"old\",\"vip\"]}", SETTLE_DONE, STEP_NONE, false, false, false },
+		{ "more labels than we read",           STEP_LABELS, CLIENT_E_TOO_LARGE, 200, "{\"payload\":[", SETTLE_DEAD, STEP_NONE, false, false, false },
 		{ "may not read labels",                STEP_LABELS, OK, 401, "", SETTLE_DEAD, STEP_NONE, false, false, false },
 	};
 	/* clang-format on */
