@@ -538,7 +538,8 @@ class Peer:
 
     def _post(self, account, id, conversation, posted):
         with self.changed:
-            message = {"id": 700001 + len(self.messages), "content": posted.get("content"), "inbox_id": 31,
+            newest = max([700000 + len(self.messages)] + [m["id"] for m in self.history])
+            message = {"id": newest + 1, "content": posted.get("content"), "inbox_id": 31,
                        "conversation_id": id, "account_id": account,
                        "message_type": 1, "content_type": posted.get("content_type", "text"),
                        "status": "sent", "content_attributes": posted.get("content_attributes", {}),
