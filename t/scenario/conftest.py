@@ -359,6 +359,12 @@ SANITIZED = """
     test_o3_order_holds_over_a_restart_of_the_courier
     test_o4_what_crashes_the_courier_is_set_aside_after_three_times[build]
     test_o6_the_customer_writes_again_meanwhile
+    test_o6_between_two_parts_of_an_answer
+    test_o7_a_burst_is_one_request_in_order
+    test_an_answer_in_full_arrives_in_order
+    test_an_answer_that_comes_later
+    test_a_hub_that_is_down_ends_in_the_ladder
+    test_a_hub_that_answers_nonsense
     test_r4_a_worker_that_dies_at_start_is_throttled
     test_h1_bodies_that_are_not_what_they_say
     test_h2_json_that_two_parsers_could_read_differently[duplicate keys]
