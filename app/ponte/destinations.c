@@ -67,7 +67,7 @@ queue_destinations(struct cli *cli, struct slice tenant)
 	CLEANUP(buf_free) struct buf out = { 0 };
 	struct net_caller courier;
 	struct wire_writer w;
-	struct wire_frame answer;
+	struct wire_frame answer = { 0 };
 	const char *path = arena_text(cli->arena, cli->config.listen.courier);
 	if (!path)
 		return cli_fail("out of memory");
