@@ -12,7 +12,7 @@
  *   free_bytes=N    what statvfs() reports as available
  *   creat_errno=N   no new file can be made: 28 (no inode is left), 30 (the
  *                   directory became read-only); files that are there open
- * Only files whose path contains PONTE_FAULTS_MATCH (default ".db") are hit.
+ * Only files whose path contains PONTE_FAULTS_MATCH (default "ponte.db") are hit.
  * Each flush of such a file is told in <control file>.log: "PID ok NAME" or
  * "PID failed NAME". */
 #include <dlfcn.h>
@@ -92,7 +92,7 @@ ours(int fd)
 	if (!seen[fd].known || seen[fd].dev != st.st_dev || seen[fd].ino != st.st_ino) {
 		seen[fd].dev = st.st_dev;
 		seen[fd].ino = st.st_ino;
-		seen[fd].ours = strstr(path_of(fd, path), match ? match : ".db") != NULL;
+		seen[fd].ours = strstr(path_of(fd, path), match ? match : "ponte.db") != NULL;
 		seen[fd].known = 1;
 	}
 	return seen[fd].ours;
@@ -163,7 +163,7 @@ unmakable(const char *path, int flags)
 	const char *match = getenv("PONTE_FAULTS_MATCH");
 	struct stat st;
 
-	if (!getenv("PONTE_FAULTS") || !(flags & O_CREAT) || !strstr(path, match ? match : ".db"))
+	if (!getenv("PONTE_FAULTS") || !(flags & O_CREAT) || !strstr(path, match ? match : "ponte.db"))
 		return 0;
 	long why = order(CREAT_ERRNO);
 	if (why == 0 || stat(path, &st) == 0)
