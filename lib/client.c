@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,7 @@
 /* Seconds: peers commonly close an idle connection after 20 (Puma) or 75
  * (nginx).  Reusing only younger ones keeps us from sending into a closing one. */
 #define REUSE_AGE_MAX 15L
+#define SOCKETS_AT_ONCE 64
 
 struct transfer {
 	TAILQ_ENTRY(transfer) place;            /* in .active, then in .finished */
@@ -45,6 +47,7 @@ TAILQ_HEAD(transfers, transfer);
 
 struct client {
 	CURLM           *multi;
+	int              sockets;               /* epoll: libcurl's, so that a look costs the same however many there are */
 	struct reach_list allowed;
 	char            *user_agent;
 	int              ca_fd;
@@ -67,6 +70,23 @@ client_error_text(enum client_error e)
 
 /* ---- life ---- */
 
+/* libcurl says what it waits for.  One that cannot be watched ends by its limits. */
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused)
+{
+	const struct client *c = client;
+	struct epoll_event e = { .data.fd = fd };
+
+	(void)easy;
+	(void)unused;
+	e.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+	if (what == CURL_POLL_REMOVE)
+		(void)epoll_ctl(c->sockets, EPOLL_CTL_DEL, fd, NULL);
+	else if (epoll_ctl(c->sockets, EPOLL_CTL_MOD, fd, &e) < 0 && errno == ENOENT)
+		(void)epoll_ctl(c->sockets, EPOLL_CTL_ADD, fd, &e);
+	return 0;
+}
+
 int
 client_new(const struct client_options *o, struct client **ret)
 {
@@ -77,7 +97,7 @@ client_new(const struct client_options *o, struct client **ret)
 		curl_global_cleanup();
 		return -ENOMEM;
 	}
-	c->ca_fd = -1;
+	c->ca_fd = c->sockets = -1;
 	TAILQ_INIT(&c->active);
 	TAILQ_INIT(&c->finished);
 
@@ -91,10 +111,15 @@ client_new(const struct client_options *o, struct client **ret)
 	snprintf(c->ca_path, sizeof c->ca_path, "/proc/self/fd/%d", c->ca_fd);
 	if (o->user_agent && !(c->user_agent = strdup(o->user_agent)))
 		return -ENOMEM;
+	c->sockets = epoll_create1(EPOLL_CLOEXEC);
+	if (c->sockets < 0)
+		return negative_errno();
 	c->multi = curl_multi_init();
 	if (!c->multi)
 		return -ENOMEM;
-	if (curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)o->max_per_host) ||
+	if (curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ||
+	    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) ||
+	    curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)o->max_per_host) ||
 	    curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)o->max_total))
 		return -EIO;
 	*ret = c;
@@ -137,6 +162,7 @@ client_free(struct client *c)
 	}
 	transfer_free(c->shown);
 	curl_multi_cleanup(c->multi);
+	close_fd(&c->sockets);
 	reach_list_free(&c->allowed);
 	free(c->user_agent);
 	close_fd(&c->ca_fd);
@@ -356,6 +382,14 @@ prepare(struct transfer *t, const struct client_request *q, const struct http_ur
 	return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK ? 0 : -ENOMEM;
 }
 
+static int
+act(struct client *c, curl_socket_t fd, int what)
+{
+	int running;
+
+	return curl_multi_socket_action(c->multi, fd, what, &running) == CURLM_OK ? 0 : -EIO;
+}
+
 int
 client_start(struct client *c, const struct client_request *q, void *cookie)
 {
@@ -392,6 +426,9 @@ client_start(struct client *c, const struct client_request *q, void *cookie)
 		return 0;
 	}
 	TAILQ_INSERT_TAIL(&c->active, t, place);
+	/* On its way at once where a connection is kept: others may be made ready
+	 * behind it before client_poll() is called.  What fails is seen there. */
+	(void)act(c, CURL_SOCKET_TIMEOUT, 0);
 	return 0;
 }
 
@@ -528,31 +565,45 @@ watch_limits(struct client *c)
 	return next == INT64_MAX ? -1 : next - now;
 }
 
+/* What the clock brings.  *ret_next: milliseconds until it brings more, -1: nothing. */
 static int
 move(struct client *c, int64_t *ret_next)
 {
-	int running;
+	long ms;
 
-	if (curl_multi_perform(c->multi, &running) != CURLM_OK)
+	if (curl_multi_timeout(c->multi, &ms) != CURLM_OK)
+		return -EIO;
+	if (ms == 0 && (act(c, CURL_SOCKET_TIMEOUT, 0) < 0 || curl_multi_timeout(c->multi, &ms) != CURLM_OK))
 		return -EIO;
 	take_finished(c);
 	*ret_next = watch_limits(c);
+	if (ms >= 0 && (*ret_next < 0 || ms < *ret_next))
+		*ret_next = ms;
 	return 0;
+}
+
+/* What the sockets bring. */
+static int
+hear(struct client *c)
+{
+	struct epoll_event e[SOCKETS_AT_ONCE];
+	int n = epoll_wait(c->sockets, e, SOCKETS_AT_ONCE, 0), r = 0;
+
+	for (int i = 0; r == 0 && i < n; i++)
+		r = act(c, e[i].data.fd, (e[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+		    (e[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (e[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0));
+	return r;
 }
 
 int
 client_poll(struct client *c, struct pollfd *extra, size_t n, int timeout_ms)
 {
-	struct curl_waitfd wait[CLIENT_EXTRA_MAX];
+	struct pollfd all[CLIENT_EXTRA_MAX + 1] = { { .fd = c->sockets, .events = POLLIN } };
 	int64_t next, ms = timeout_ms < 0 ? INT32_MAX : timeout_ms;
 
 	REQUIRE(n <= CLIENT_EXTRA_MAX);
 	for (size_t i = 0; i < n; i++)
-		wait[i] = (struct curl_waitfd){
-			.fd = extra[i].fd,
-			.events = (short)((extra[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
-			    (extra[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)),
-		};
+		all[i + 1] = (struct pollfd){ .fd = extra[i].fd, .events = extra[i].events };
 	int r = move(c, &next);
 	if (r < 0)
 		return r;
@@ -561,12 +612,13 @@ client_poll(struct client *c, struct pollfd *extra, size_t n, int timeout_ms)
 	if (!TAILQ_EMPTY(&c->finished))
 		ms = 0;
 	/* Without a limit of the caller's this ends at least every 25 days. */
-	if (curl_multi_poll(c->multi, n ? wait : NULL, (unsigned)n, (int)ms, NULL) != CURLM_OK)
-		return -EIO;
-	/* libcurl tells of less than poll() does: no POLLHUP, no POLLERR. */
-	if (n > 0 && poll(extra, (nfds_t)n, 0) < 0 && errno != EINTR)
+	int ready = poll(all, (nfds_t)n + 1, (int)ms);
+	if (ready < 0 && errno != EINTR)
 		return negative_errno();
-	return move(c, &next);
+	for (size_t i = 0; i < n; i++)
+		extra[i].revents = ready > 0 ? all[i + 1].revents : 0;
+	r = hear(c);
+	return r < 0 ? r : move(c, &next);
 }
 
 /* ---- results ---- */

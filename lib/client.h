@@ -1,7 +1,7 @@
 /* client: HTTP to the outside, many requests at once in one loop.  The one
  * owner of libcurl; used by the courier and by `ponte send`.
  *
- *   client_start()  any number of requests; nothing moves yet
+ *   client_start()  any number of requests; over a kept connection one leaves at once
  *   client_poll()   moves them, waits at most timeout_ms for them or for other
  *                   descriptors
  *   client_next()   one finished request at a time, until there is none

@@ -737,6 +737,26 @@ cancelled_requests_are_gone(void)
 }
 
 static void
+over_a_kept_connection_it_leaves_at_once(void)
+{
+	struct server s = server_start();
+	CLEANUP(client_freep) struct client *c = client_allowing(&s, "127.0.0.1");
+	char url[200];
+	struct client_request q = request_for(&s, url, sizeof url, "127.0.0.1", "/echo");
+	int cookie;
+
+	CU_ASSERT_EQUAL(ask(c, &q).status, 200);
+	CU_ASSERT_EQUAL(client_start(c, &q, &cookie), 0);
+	int64_t began = clock_mono_ms();
+	while (s.seen->requests < 2 && clock_mono_ms() - began < PATIENCE_MS)
+		pause_ms(1);
+	CU_ASSERT_EQUAL(s.seen->requests, 2);           /* and nobody has called client_poll() */
+	CU_ASSERT_EQUAL(result_of(c).status, 200);
+	CU_ASSERT_EQUAL(s.seen->connections, 1);
+	server_stop(&s);
+}
+
+static void
 other_descriptors_are_watched(void)
 {
 	struct server s = server_start();
@@ -818,6 +838,7 @@ main(void)
 		{ "what cannot be sent is refused at once", what_cannot_be_sent_is_refused_at_once },
 		{ "options are checked", options_are_checked },
 		{ "cancelled requests are gone", cancelled_requests_are_gone },
+		{ "over a kept connection it leaves at once", over_a_kept_connection_it_leaves_at_once },
 		{ "other descriptors are watched", other_descriptors_are_watched },
 		{ "many at once within the limits", many_at_once_within_the_limits },
 	};
