@@ -17,11 +17,17 @@ buf_free(struct buf *b)
 }
 
 void
-buf_clear(struct buf *b)
+buf_empty(struct buf *b, size_t most)
 {
-	if (b->cap > SMALL)
+	if (b->cap > most)
 		buf_free(b);
 	b->len = b->at = 0;
+}
+
+void
+buf_clear(struct buf *b)
+{
+	buf_empty(b, SMALL);
 }
 
 struct slice

@@ -15,6 +15,7 @@ struct buf {
 
 void buf_free(struct buf *);                        /* for CLEANUP() too; leaves it empty */
 void buf_clear(struct buf *);                       /* keeps the memory when it is small */
+void buf_empty(struct buf *, size_t most);          /* keeps it when it is not more than that */
 struct slice buf_view(const struct buf *);          /* until the next call that changes it */
 MUST_CHECK int buf_reserve(struct buf *, size_t more);          /* 0 or -ENOMEM */
 MUST_CHECK int buf_append(struct buf *, const void *, size_t);  /* 0 or -ENOMEM */

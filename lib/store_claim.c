@@ -12,6 +12,9 @@
 /* Deliveries that one call may end because they are too old, so that a long
  * backlog of them does not hold the others up. */
 #define ENDED_MAX 1000
+/* Members handed out by one call, but for the batch that it ends with: whoever
+ * puts an event waits meanwhile. */
+#define GIVEN_MAX 32
 
 struct work {
 	struct store *s;
@@ -20,7 +23,7 @@ struct work {
 	int64_t *busy;                  /* pairs of tenant id and destination */
 	size_t   busies;
 	bool     entered;
-	size_t   batches, ended, bytes;
+	size_t   batches, members, ended, bytes;
 	int64_t  delay_us;              /* -1: nothing waits */
 };
 
@@ -75,6 +78,7 @@ give(struct work *w, const struct lane *l, const struct delivery *key, const str
 	if (r == 0)
 		w->sink->done(w->sink->context);
 	w->batches++;
+	w->members += n;
 	return r;
 }
 
@@ -384,7 +388,7 @@ take(struct work *w, int64_t id, int64_t tenant, int64_t dest)
 static bool
 full(const struct work *w)
 {
-	return w->batches >= w->ask->max || w->ended >= ENDED_MAX || w->bytes >= STORE_BATCH_BYTES;
+	return w->batches >= w->ask->max || w->members >= GIVEN_MAX || w->ended >= ENDED_MAX || w->bytes >= STORE_BATCH_BYTES;
 }
 
 static int

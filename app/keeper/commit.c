@@ -222,11 +222,15 @@ send_answers(struct keeper *k)
 		if (a->peer && buf_append(&a->peer->out, out.ptr + a->at, a->len) < 0)
 			peer_hang_up(k, a->peer, "no memory for the answer");
 	}
+	/* The courier last: its answers are long, and it takes the processor as
+	 * soon as it has one, while others wait for a word. */
 	for (size_t i = 0; i < k->batch.n; i++)
-		if (k->batch.answer[i].peer)
+		if (k->batch.answer[i].peer && k->batch.answer[i].peer != k->courier)
 			peer_flush(k, k->batch.answer[i].peer);
+	if (k->courier)
+		peer_flush(k, k->courier);
 	k->batch.n = 0;
-	buf_clear(&k->batch.out);
+	buf_empty(&k->batch.out, KEEPER_OUT_KEPT);
 }
 
 static void

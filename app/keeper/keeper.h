@@ -30,6 +30,7 @@
 #include "lib/wire.h"
 
 #define KEEPER_BATCH_MAX   512          /* requests in one commit: bounds the wait of the first */
+#define KEEPER_OUT_KEPT  (1 * MIB)       /* memory for answers that is not given back between two claims */
 #define KEEPER_CLAIMS_MS   5000         /* after a start: how long a courier may take to name its claims */
 
 struct keeper;

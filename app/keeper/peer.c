@@ -241,7 +241,7 @@ peer_flush(struct keeper *k, struct peer *p)
 		return;
 	int r = net_write(p->fd, &p->out);
 	if (r == 0)
-		buf_clear(&p->out);
+		buf_empty(&p->out, p == k->courier ? KEEPER_OUT_KEPT : READ_ANYWAY);
 	else if (r != -EAGAIN) {
 		peer_hang_up(k, p, r == -EPIPE || r == -ECONNRESET ? NULL : strerror(-r));
 		return;

@@ -160,6 +160,10 @@ batch_limits(void)
 	for (int64_t i = 0; i < 3; i++)
 		ROW("a long one is taken in", put(w, (struct said){ "shop", 2, 500 + i, 7 * MIB, false }, &p) == 0);
 	ROW("no more bytes than one batch may have", claim(w) == 1 && w->got[0].members == 2 && w->got[0].body_bytes == 14 * MIB);
+	for (int64_t i = 10; i < 50; i++)
+		message(w, i, 1000 + i);
+	ROW("a claim ends soon, so that whoever puts an event is not kept", claim(w) == 32 && w->claimed.delay_us == 0);
+	ROW("and the next one goes on", claim(w) == 8);
 	end_world(w);
 }
 
