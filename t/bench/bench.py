@@ -75,6 +75,16 @@ def wait_for(what, seconds=20):
         time.sleep(0.02)
 
 
+def nginx_conf(d, root, servers):
+    """The common part of nginx.conf, in directory d, around what is served."""
+    temp = "".join(f"  {k}_temp_path {d}/{k};\n" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    return (f"{'user root;' if os.geteuid() == 0 else ''}\nworker_processes 2; daemon off; pid {d}/pid;\n"
+            f"error_log {root}/nginx.log warn;\n"
+            f"events {{ worker_connections 4096; }}\nhttp {{\n{temp}\n"
+            f"  geo $ponte_trusted {{ default 1; }}\n  include {TOP}/nginx/ponte-http.conf;\n  access_log off;\n"
+            f"{servers}}}\n")
+
+
 class Bench:
     def __init__(self, build, root, args):
         self.build, self.root, self.args = build, root, args
@@ -123,12 +133,8 @@ class Bench:
         n = self.root / "nginx"
         n.mkdir()
         snippets = TOP / "nginx"
-        temp = "".join(f"  {k}_temp_path {n}/{k};\n" for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (n / "nginx.conf").write_text(
-            f"{'user root;' if os.geteuid() == 0 else ''}\nworker_processes 2; daemon off; pid {n}/pid;\n"
-            f"error_log {self.root}/nginx.log warn;\n"
-            f"events {{ worker_connections 4096; }}\nhttp {{\n{temp}\n"
-            f"  geo $ponte_trusted {{ default 1; }}\n  include {snippets}/ponte-http.conf;\n  access_log off;\n"
+        (n / "nginx.conf").write_text(nginx_conf(
+            n, self.root,
             f"  upstream ponte_hooks {{ server unix:{d}/run/hooks.sock; }}\n  upstream ponte_api {{ server unix:{d}/run/api.sock; }}\n"
             f"  upstream fastapi {{ server 127.0.0.1:{self.uvicorn_port}; keepalive 64; }}\n"
             f"  keepalive_requests 1000000;\n"
@@ -136,7 +142,7 @@ class Bench:
             f"  server {{ listen 127.0.0.1:{self.ports['noop']}; location / {{ include {snippets}/ponte-fastcgi.conf; "
             f"fastcgi_pass unix:{self.root}/noop.sock; }} }}\n"
             f"  server {{ listen 127.0.0.1:{self.ports['fastapi']}; location / {{ proxy_http_version 1.1; "
-            f"proxy_set_header Connection \"\"; proxy_pass http://fastapi; }} }}\n}}\n")
+            f"proxy_set_header Connection \"\"; proxy_pass http://fastapi; }} }}\n"))
         self.spawn("/usr/sbin/nginx", "-p", n, "-c", n / "nginx.conf", stderr=subprocess.DEVNULL)
 
     def load(self, name, seconds=None, acked=None, lenient=False):

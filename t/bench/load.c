@@ -1,12 +1,17 @@
 /* load: a sender of signed Chatwoot webhooks, as fast as the answers come.
  *
  *   load --port N --path P --body FILE --secret S --connections C --seconds T [--conversations K] [--first-id I]
+ *        [--requests N] [--rate R] [--acked FILE] [--sent FILE]
  *
+ * As many as the connections carry; with --requests not more than N; with --rate
+ * R a second, each at its time, and latencies count from then, so that a stall
+ * is felt by all who would have come meanwhile.
  * The body's "@MESSAGE@" and "@CONVERSATION@" become numbers of their own for
  * each request; the HMAC is made afresh.  Keep-alive, plain HTTP on loopback.
  * Prints one JSON object: requests, seconds, rate, latencies in ms, and how
  * many answers were not 2xx.  With --acked FILE the id of each message that
- * was answered 2xx is written there, so that losses can be counted. */
+ * was answered 2xx is written there, so that losses can be counted; with --sent
+ * FILE each message, answered or not, as a line "id us", CLOCK_MONOTONIC. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -15,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base.h"
@@ -31,14 +37,16 @@ struct conn {
 	struct buf out, in;
 	int64_t    sent_us;
 	uint64_t   id;
+	bool       idle;                /* with --rate: its turn has not come */
 };
 
 struct run {
-	uint64_t port, connections, seconds, conversations, next_id;
-	const char *path, *secret, *body_file, *acked_file;
+	uint64_t port, connections, seconds, conversations, next_id, requests, rate, asked;
+	int64_t  turn_us;               /* --rate: of the next request */
+	const char *path, *secret, *body_file, *acked_file, *sent_file;
 	char    *body;
 	size_t   body_len;
-	FILE    *acked;
+	FILE    *acked, *sent;
 	int      epoll;
 	uint32_t *sample;               /* microseconds */
 	size_t   samples;
@@ -75,12 +83,30 @@ make_body(struct run *r, uint64_t id, struct buf *out)
 		abort();
 }
 
+/* Whether another request goes now; with --rate its connection waits otherwise. */
+static bool
+its_turn(struct run *r, struct conn *c, int64_t now_us)
+{
+	if (r->requests && r->asked >= r->requests)
+		return false;
+	c->idle = r->rate && now_us < r->turn_us;
+	if (c->idle)
+		return false;
+	c->sent_us = r->rate ? r->turn_us : now_us;
+	if (r->rate)
+		r->turn_us += US_PER_S / (int64_t)r->rate;
+	r->asked++;
+	return true;
+}
+
 static void
 ask(struct run *r, struct conn *c)
 {
 	CLEANUP(buf_free) struct buf body = { 0 };
 	char stamp[24], signature[SIGN_TEXT];
 
+	if (!its_turn(r, c, clock_mono_us()))
+		return;
 	c->id = r->next_id++;
 	make_body(r, c->id, &body);
 	snprintf(stamp, sizeof(stamp), "%lld", (long long)(clock_wall_us() / US_PER_S));
@@ -90,7 +116,8 @@ ask(struct run *r, struct conn *c)
 	    r->path, stamp, signature, buf_view(&body).len) != 0 ||
 	    buf_append_slice(&c->out, buf_view(&body)) != 0)
 		abort();
-	c->sent_us = clock_mono_us();
+	if (r->sent)
+		fprintf(r->sent, "%llu %lld\n", (unsigned long long)c->id, (long long)clock_mono_us());
 	if (net_write(c->fd, &c->out) < 0 && errno == 0)
 		return;
 }
@@ -192,11 +219,11 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "port", 1, 0, 'p' }, { "path", 1, 0, 'u' }, { "body", 1, 0, 'b' }, { "secret", 1, 0, 's' },
 		{ "connections", 1, 0, 'c' }, { "seconds", 1, 0, 't' }, { "conversations", 1, 0, 'k' },
-		{ "first-id", 1, 0, 'i' }, { "acked", 1, 0, 'a' }, { 0, 0, 0, 0 },
+		{ "first-id", 1, 0, 'i' }, { "acked", 1, 0, 'a' }, { "requests", 1, 0, 'n' }, { "rate", 1, 0, 'r' }, { "sent", 1, 0, 'S' }, { 0, 0, 0, 0 },
 	};
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		uint64_t *number = o == 'p' ? &r.port : o == 'c' ? &r.connections : o == 't' ? &r.seconds :
-		    o == 'k' ? &r.conversations : o == 'i' ? &r.next_id : NULL;
+		    o == 'k' ? &r.conversations : o == 'i' ? &r.next_id : o == 'n' ? &r.requests : o == 'r' ? &r.rate : NULL;
 		if (number && slice_to_u64(slice_of(optarg), 1, UINT64_C(1) << 60, number) == 0)
 			continue;
 		switch (o) {
@@ -204,6 +231,7 @@ main(int argc, char **argv)
 		case 'b': r.body_file = optarg; break;
 		case 's': r.secret = optarg; break;
 		case 'a': r.acked_file = optarg; break;
+		case 'S': r.sent_file = optarg; break;
 		default: fprintf(stderr, "load: see the head of load.c\n"); return 2;
 		}
 	}
@@ -213,28 +241,31 @@ main(int argc, char **argv)
 		return 2;
 	}
 	r.acked = r.acked_file ? fopen(r.acked_file, "we") : NULL;
+	r.sent = r.sent_file ? fopen(r.sent_file, "we") : NULL;
 	r.sample = malloc(SAMPLES_MAX * sizeof(*r.sample));
 	r.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct conn *conn = calloc(r.connections, sizeof(*conn));
 	if (!r.sample || !conn || r.epoll < 0)
 		return 1;
 	int64_t start = clock_mono_us(), end = start + (int64_t)r.seconds * US_PER_S;
+	r.turn_us = start;
 	for (uint64_t i = 0; i < r.connections; i++) {
 		conn[i].fd = -1;
 		open_conn(&r, &conn[i]);
 	}
 	/* After the end the answers still under way are heard, for 10 s at most. */
-	uint64_t want = 0;
 	for (bool over = false;;) {
 		struct epoll_event e[64];
 		int64_t now = clock_mono_us();
-		if (!over && now >= end) {
-			over = true;
-			want = r.samples + r.connections;
-		}
-		if (over && (r.samples >= want || now > end + 10 * US_PER_S))
+		over = over || now >= end || (r.requests && r.asked >= r.requests);
+		if (over && (r.samples + r.lost_connections >= r.asked || now > end + 10 * US_PER_S))
 			break;
-		int n = epoll_wait(r.epoll, e, 64, 100);
+		for (uint64_t i = 0; !over && r.rate && now >= r.turn_us && i < r.connections; i++)
+			if (conn[i].idle)
+				ask(&r, &conn[i]);
+		int64_t wait_us = over || !r.rate || r.turn_us - now > 100000 ? 100000 : r.turn_us > now ? r.turn_us - now : 0;
+		struct timespec wait = { .tv_nsec = (long)wait_us * 1000 };
+		int n = epoll_pwait2(r.epoll, e, 64, &wait, NULL);
 		for (int i = 0; i < n; i++)
 			hear(&r, e[i].data.ptr, !over);
 	}
@@ -247,5 +278,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "load: first answer that was not 2xx: %s\n", r.first_bad);
 	if (r.acked)
 		fclose(r.acked);
+	if (r.sent)
+		fclose(r.sent);
 	return 0;
 }
