@@ -125,7 +125,7 @@ class World:
         d.mkdir(exist_ok=True)
         (d / "nginx.conf").write_text(nginx_conf(d, self.root, f"  upstream ponte_hooks {{ server unix:{self.dir}/run/hooks.sock; }}\n"
                                                  f"  upstream ponte_api {{ server unix:{self.dir}/run/api.sock; }}\n"
-                                                 f"  server {{ listen 127.0.0.1:{self.port}; include {TOP}/nginx/ponte-fastcgi.conf; "
+                                                 f"  server {{ listen 127.0.0.1:{self.port}; keepalive_requests 100000000; include {TOP}/nginx/ponte-fastcgi.conf; "
                                                  f"include {TOP}/nginx/ponte-locations.conf; }}\n"))
         self.nginx = subprocess.Popen(["/usr/sbin/nginx", "-p", d, "-c", d / "nginx.conf"], stderr=subprocess.DEVNULL)
         wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
