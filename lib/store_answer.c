@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -191,8 +192,12 @@ take(struct store *s, struct delivery *d, const struct store_answer *a)
 	if (r < 0 || d->state == DELIVERY_CLAIMED)
 		return r;
 	bool settled;
+	CRASH_POINT("keeper-answer-kept");
 	r = delivery_members(s, d->lane, (enum delivery_state)d->state, d->batch, m, &n);
-	return r < 0 ? r : pocket_settle(s, m, n, d, a->now_us, &settled);
+	if (r == 0)
+		r = pocket_settle(s, m, n, d, a->now_us, &settled);
+	CRASH_POINT("keeper-answer-settles");
+	return r;
 }
 
 int

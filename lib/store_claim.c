@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -278,6 +279,7 @@ take_hub(struct work *w, struct lane *l)
 	if (last->order > l->high)
 		l->high = last->order;
 	try(m, n);
+	CRASH_POINT("keeper-burst-ends");
 	r = mark(w, l, m, n, key);
 	return r < 0 ? r : give(w, l, last, m, n, false);
 }
@@ -308,6 +310,7 @@ end_wait(struct work *w, struct lane *l, struct delivery *d, bool *ret_over)
 	*ret_over = what == UNKNOWN_OVER;
 	if (r < 0 || what != UNKNOWN_LOOK)
 		return r;
+	CRASH_POINT("keeper-gives-lookup");
 	r = mark(w, l, d, 1, d->id);
 	return r < 0 ? r : give(w, l, d, d, 1, true);
 }

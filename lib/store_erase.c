@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -114,6 +115,7 @@ erase_found(struct store *s, const int64_t *event, size_t n, int64_t now_us, siz
 		}
 		*ret_busy += busy;
 	}
+	CRASH_POINT("keeper-erases");
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -62,6 +63,7 @@ release_but(struct store *s, const int64_t *kept, size_t n, int64_t now_us, int6
 	size_t found;
 	int r;
 	while ((r = claimed_lanes(s, after, lane, &found)) == 0 && found > 0) {
+		CRASH_POINT("keeper-releases");
 		for (size_t i = 0; r == 0 && i < found; i++) {
 			struct lane l;
 			bool keep = false;

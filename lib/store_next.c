@@ -5,6 +5,7 @@
 
 #include "lib/base.h"
 #include "lib/chatwoot/answer.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 #include "lib/tenant.h"
@@ -219,6 +220,7 @@ ladder_make(struct store *s, const struct delivery *failed, struct slice reason,
 	if (r < 0 || l.n == 0)
 		return r;
 	t.gave_up = true;
+	CRASH_POINT("keeper-ladder");
 	r = talk_store(s, (struct slice){ NULL, 0 }, &t);
 	return r < 0 ? r : next_make(s, failed, l.next, l.n, now_us, true, now_us);
 }

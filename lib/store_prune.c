@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -102,6 +103,7 @@ prune(struct store *s, const struct store_retention *keep, const int64_t *key, s
 		r = db_run(s, "DELETE FROM dedup WHERE id = ?", DB_I(key[i]));
 	for (size_t i = 0; r == 0 && i < events; i++)
 		r = prune_event(s, event[i], keep);
+	CRASH_POINT("keeper-prunes");
 	return r;
 }
 

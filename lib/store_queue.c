@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 
@@ -288,6 +289,7 @@ change_found(struct store *s, enum store_change how, const struct search *h, int
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < h->n; i++)
 		r = change_one(s, how, h->found[i], now_us);
+	CRASH_POINT("keeper-queue-changes");
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base.h"
+#include "lib/crashpoint.h"
 #include "lib/store.h"
 #include "lib/store_db.h"
 #include "lib/tenant.h"
@@ -60,6 +61,7 @@ begin(struct store *s, const struct delivery *d, const struct store_begin *ask, 
 	if (r < 0)
 		return r;
 	const char *why = held_back(d, &t, fence, &policy);
+	CRASH_POINT("keeper-begins");
 	if (!why) {
 		/* Our own event of it is no takeover by somebody. */
 		if (d->kind == DELIVERY_K_HANDOFF && !t.state.handed) {
@@ -118,6 +120,7 @@ unknown_wait(struct store *s, struct delivery *d, int64_t status, struct slice r
 		r = delivery_end(s, d, DELIVERY_DONE, status, SLICE("its echo came back"), now_us);
 		return r < 0 ? r : lane_free(s, d->lane, now_us);
 	}
+	CRASH_POINT("keeper-unknown-waits");
 	r = may_look(s, d, &look);
 	if (r == 0)
 		r = delivery_move(s, d, DELIVERY_WAITING);
@@ -168,6 +171,7 @@ unknown_end(struct store *s, struct delivery *d, int64_t now_us, enum unknown_ou
 	}
 	if (r < 0)
 		return r;
+	CRASH_POINT("keeper-unknown-ends");
 	*ret = manners.repeat_unknown ? UNKNOWN_AGAIN : UNKNOWN_OVER;
 	d->begun = BEGUN_NO;
 	return manners.repeat_unknown ? 0 : delivery_end(s, d, DELIVERY_UNKNOWN, 0,
@@ -196,6 +200,7 @@ static int
 echo_settles(struct store *s, const struct delivery *d, int64_t now_us)
 {
 	int r;
+	CRASH_POINT("keeper-echo");
 	if (d->state == DELIVERY_CLAIMED)
 		return db_run(s, "UPDATE delivery SET begun = 3 WHERE id = ?", DB_I(d->id));
 	r = delivery_end(s, d, DELIVERY_DONE, 0, SLICE("its echo came back"), now_us);

@@ -334,8 +334,10 @@ migrate(struct store *s, int64_t from)
 	    APPLICATION_ID, store_schema_version);
 	if (r == 0)
 		r = run_text(s, mark);
+	CRASH_POINT("keeper-migrates");
 	if (r == 0)
 		r = run_text(s, "COMMIT");
+	CRASH_POINT("keeper-migrated");
 	if (r < 0 && !sqlite3_get_autocommit(s->db)) {
 		char why[STORE_TEXT];
 		memcpy(why, s->error, sizeof(why));

@@ -8,6 +8,7 @@
 #include "app/courier/deliver.h"
 #include "app/courier/job.h"
 #include "app/courier/outcome.h"
+#include "app/courier/steps.h"
 #include "app/courier/typing.h"
 #include "lib/clock.h"
 #include "lib/crashpoint.h"
@@ -82,6 +83,7 @@ job_send(struct courier *c, struct job *j, int64_t now_ms)
 		.once = j->request.once,
 	};
 	CRASH_POINT("courier-before-send");
+	crash_before_step(j);
 	int r = client_start(c->client, &q, j);
 	job_wipe_headers(j);
 	if (r != 0) {
@@ -259,6 +261,7 @@ deliver_finished(struct courier *c, const struct client_result *res, int64_t now
 	struct job *j = res->cookie;
 	struct judgement g;
 	CRASH_POINT("courier-after-send");
+	crash_after_step(j);
 	working_on(c, j->delivery.key);
 	CRASH_POINT("courier-judge");
 	judge_result(c, j, res, &g);
@@ -291,6 +294,7 @@ on_begin(struct courier *c, struct job *j, const struct wire_frame *f, int64_t n
 {
 	switch ((enum begin_result)wire_u64(f->payload, T_RESULT, 0)) {
 	case BEGIN_GO:
+		CRASH_POINT("courier-begun");
 		if (c->stopping)
 			deliver_release(c, j, 0, now_ms);
 		else

@@ -7,6 +7,7 @@
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
 #include "app/courier/silence.h"
+#include "lib/crashpoint.h"
 #include "lib/log.h"
 #include "lib/net.h"
 
@@ -168,6 +169,7 @@ keeper_ask_claim(struct courier *c, size_t max, int64_t now_ms)
 	ask(&c->link, &w, P_CLAIM);
 	wire_put_u64(&w, T_MAX, max);
 	put_busy(c, &w, now_ms);
+	CRASH_POINT("courier-before-claim");
 	c->link.claim = asked(&c->link, &w);
 }
 

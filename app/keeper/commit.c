@@ -229,6 +229,7 @@ send_answers(struct keeper *k)
 			peer_flush(k, k->batch.answer[i].peer);
 	if (k->courier)
 		peer_flush(k, k->courier);
+	CRASH_POINT("keeper-after-ack");
 	k->batch.n = 0;
 	buf_empty(&k->batch.out, KEEPER_OUT_KEPT);
 }
@@ -269,6 +270,8 @@ batch_end(struct keeper *k)
 	}
 	send_answers(k);
 	send_wake(k);
+	if (k->shred)
+		CRASH_POINT("keeper-before-shred");
 	if (store_checkpoint(k->store, k->shred) < 0)
 		keeper_die(k, "moving the log into the file");
 	k->shred = false;

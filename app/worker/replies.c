@@ -5,6 +5,7 @@
 #include "app/worker/routes.h"
 #include "app/worker/worker.h"
 #include "lib/chatwoot/answer.h"
+#include "lib/crashpoint.h"
 #include "lib/crypt.h"
 #include "lib/json.h"
 #include "lib/protocol.h"
@@ -141,8 +142,10 @@ send_answer(struct reply *p, struct wire_frame *ret)
 	int ended = wire_end(&out);
 	if (e == 0)
 		e = ended;
+	CRASH_POINT("worker-before-answer");
 	if (e == 0)
 		e = worker_ask(w, WORKER_ASK_MS, P_ANSWER_OK, ret);
+	CRASH_POINT("worker-after-answer");
 	buf_clear(&w->frame);
 	return e;
 }

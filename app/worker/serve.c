@@ -420,6 +420,7 @@ serve_accepted(struct serve *s)
 	write_answer(s, r);
 	keep_for_log(r);
 	finish(s);
+	CRASH_POINT("worker-answered");
 	count(s->worker->slot, r->refusal);
 	write_log(r);
 	if (s->body_cap > BODY_KEEP) {
@@ -435,6 +436,7 @@ serve_once(struct serve *s)
 	/* Busy from here: a peer that connects and says nothing is a request
 	 * that takes too long, too. */
 	slot_busy(s->worker->slot);
+	CRASH_POINT("worker-before-accept");
 	int r = accept_request(s);
 	if (r == 0) {
 		serve_accepted(s);
