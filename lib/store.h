@@ -330,13 +330,14 @@ MUST_CHECK int store_body(struct store *, int64_t delivery,
     void (*give)(void *, const struct uuid *event, struct slice body, struct slice payload), void *context);
 
 /* Events of a tenant whose body has these bytes in it (a phone number: whether
- * it is the sender's the caller finds out). */
+ * it is the sender's the caller finds out).  0 or STORE_E_NONE: there never was
+ * such a tenant. */
 MUST_CHECK int store_persons(struct store *, struct slice tenant, struct slice bytes, int64_t after,
     void (*each)(void *, struct slice installation, int64_t contact, struct slice body), void *context,
     struct store_progress *ret);
 /* Makes everything of that contact unreadable: bodies, facts, payloads, reasons,
  * the conversation's number.  What was open ends as ERASED; what is on its way
- * is counted in *ret_busy and left: call again. */
+ * is counted in *ret_busy and left: call again.  0 or STORE_E_NONE. */
 struct store_erase { struct slice tenant, installation; int64_t contact, after, now_us; bool dry_run; };
 MUST_CHECK int store_erase(struct store *, const struct store_erase *, size_t *ret_busy, struct store_progress *ret);
 

@@ -129,7 +129,7 @@ store_erase(struct store *s, const struct store_erase *ask, size_t *ret_busy, st
 	DB_QUERY(q);
 	int r = db_first(s, &q, "SELECT id FROM tenant WHERE name = ?", DB_T(ask->tenant));     /* a removed one too */
 	if (r != 0)
-		return r < 0 ? r : 0;
+		return r < 0 ? r : STORE_E_NONE;
 	tenant = db_int(q, 0);
 	r = find_events(s, tenant, ask, event, &n, ret);
 	if (r < 0 || n == 0)
@@ -154,7 +154,7 @@ store_persons(struct store *s, struct slice tenant, struct slice bytes, int64_t 
 		DB_QUERY(t);
 		int r = db_first(s, &t, "SELECT id FROM tenant WHERE name = ?", DB_T(tenant));
 		if (r != 0)
-			return r < 0 ? r : 0;
+			return r < 0 ? r : STORE_E_NONE;
 		id = db_int(t, 0);
 	}
 	DB_QUERY(q);

@@ -262,6 +262,10 @@ put_person(void *context, struct slice installation, int64_t contact, struct sli
 	wire_close(w, mark);
 }
 
+/* Nobody of whom it holds nothing: "0 events" of a name that was mistyped would
+ * read as if it were done. */
+static const char no_tenant[] = "there is no tenant of that name, and never was";
+
 int
 on_person(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
@@ -271,8 +275,13 @@ on_person(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	struct slice bytes = wire_text(f->payload, T_PAYLOAD);
 	if (bytes.len < 4)
 		return answer_error(k, f, E_BAD_REQUEST, "a person is looked for by 4 bytes at least");
+	size_t at = k->batch.out.len;
 	answer_begin(k, &w, P_QUEUE_ROWS, f->request);
 	int r = store_persons(k->store, wire_text(f->payload, T_NAME), bytes, wire_i64(f->payload, T_AFTER, 0), put_person, &w, &progress);
+	if (r == STORE_E_NONE) {
+		k->batch.out.len = at;
+		return answer_error(k, f, E_NOT_FOUND, no_tenant);
+	}
 	return r < 0 ? r : end_progress(&w, &progress);
 }
 
@@ -291,6 +300,8 @@ on_erase(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	if (ask.tenant.len == 0 || ask.contact <= 0)
 		return answer_error(k, f, E_BAD_REQUEST, "to erase wants a tenant and a contact");
 	int r = store_erase(k->store, &ask, &busy, &progress);
+	if (r == STORE_E_NONE)
+		return answer_error(k, f, E_NOT_FOUND, no_tenant);
 	if (r < 0)
 		return r;
 	if (progress.count && !ask.dry_run) {
