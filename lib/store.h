@@ -268,6 +268,12 @@ MUST_CHECK int store_hello(struct store *, const struct store_hello *, void (*gr
 /* Its connection is gone: releases every claim. */
 MUST_CHECK int store_release(struct store *, int64_t now_us, int64_t not_before_us, size_t *ret_released);
 
+/* The time, written with what is written anyway: a clock that is set back before
+ * the next start would make what waits wait longer by as much.  At a start that
+ * sees it all waits are moved back; *ret_back_us: by so much, 0 when it was not. */
+MUST_CHECK int store_clock(struct store *, int64_t now_us);
+MUST_CHECK int store_clock_set_back(struct store *, int64_t now_us, int64_t *ret_back_us);
+
 /* ---- operator ----------------------------------------------------------- */
 
 struct store_filter {                   /* zero: any */

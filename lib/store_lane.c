@@ -253,3 +253,43 @@ stop_lift(struct store *s, int64_t tenant, int64_t dest)
 	int r = db_run(s, "DELETE FROM stop WHERE tenant = ?1 AND (?2 = 0 OR dest = ?2)", DB_I(tenant), DB_I(dest));
 	return r < 0 ? r : stop_load(s);
 }
+
+/* ---- the clock ---- */
+
+#define CLOCK_SLACK_US INT64_C(1000000)       /* a clock that is corrected a little now and then */
+
+static int
+keep_clock(struct store *s, int64_t now_us)
+{
+	return db_run(s, "INSERT INTO meta VALUES ('clock', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", DB_I(now_us));
+}
+
+int
+store_clock(struct store *s, int64_t now_us)
+{
+	int r = db_enter(s);
+	return r < 0 ? r : db_leave(s, keep_clock(s, now_us));
+}
+
+int
+store_clock_set_back(struct store *s, int64_t now_us, int64_t *ret_back_us)
+{
+	int64_t back = 0;
+	{
+		DB_QUERY(q);
+		int r = db_first(s, &q, "SELECT value FROM meta WHERE name = 'clock'");
+		if (r < 0)
+			return r;
+		if (r == 0)
+			back = db_int(q, 0) - now_us;
+	}
+	*ret_back_us = back > CLOCK_SLACK_US ? back : 0;
+	if (*ret_back_us == 0)
+		return 0;
+	int r = db_enter(s);
+	if (r < 0)
+		return r;
+	r = db_run(s, "UPDATE lane SET due_us = max(0, due_us - ?1), first_us = max(0, first_us - ?1) WHERE due_us IS NOT NULL",
+	    DB_I(back));
+	return db_leave(s, r < 0 ? r : keep_clock(s, now_us));
+}

@@ -250,12 +250,24 @@ send_wake(struct keeper *k)
 	peer_flush(k, k->courier);
 }
 
+/* Once a second while something is written. */
+static int
+keep_clock(struct keeper *k)
+{
+	if (!store_writing(k->store) || k->now_us - k->clock_us < US_PER_S)
+		return 0;
+	k->clock_us = k->now_us;
+	return store_clock(k->store, k->now_us);
+}
+
 void
 batch_end(struct keeper *k)
 {
 	bool wrote = store_writing(k->store);
 	int64_t start_us = clock_mono_us();
-	int r = store_commit(k->store);
+	int r = keep_clock(k);
+	if (r == 0)
+		r = store_commit(k->store);
 	if (r == -ENOSPC) {
 		disk_full(k);
 		refuse_batch(k, k->disk.text);

@@ -86,6 +86,7 @@ struct keeper {
 	bool    release_due;            /* the courier's connection broke, in this round */
 	bool    wake, woken;            /* the courier is to be woken; it was, and has not claimed since */
 	int64_t commit_ms, probe_ms;    /* of the last one */
+	int64_t clock_us;               /* as the store has it */
 	int64_t flush_us;               /* how long the last commit took */
 	size_t  company;                /* requests that share a commit lately: the most, sinking by one */
 	int64_t prune_ms, slice_ms, alive_ms, age_ms;   /* of the next one */

@@ -152,6 +152,23 @@ open_store(struct keeper *k)
 	return r > 0 ? -EBUSY : r;
 }
 
+/* On a full disk it is left for the next start. */
+static int
+follow_clock(struct keeper *k)
+{
+	int64_t back_us;
+	int r = store_clock_set_back(k->store, k->now_us, &back_us);
+	if (r == 0 && back_us > 0)
+		r = store_commit(k->store);
+	if (r == -ENOSPC)
+		return 0;
+	if (r < 0)
+		log_event(LOG_ERROR, "store-refused", LOG_STR("why", store_error(k->store)));
+	else if (back_us > 0)
+		log_event(LOG_WARN, "clock-set-back", LOG_INT("by_ms", back_us / 1000));
+	return r;
+}
+
 static int
 watch(struct keeper *k, int fd, struct watch *what, enum watch_type type)
 {
@@ -222,6 +239,9 @@ setup_all(struct keeper *k)
 	k->start_wall_us = clock_wall_us();
 	k->start_ms = clock_mono_ms();
 	keeper_tick_clock(k);
+	r = follow_clock(k);
+	if (r < 0)
+		return r;
 	k->commit_ms = k->start_ms;
 	k->claims_open = true;
 	log_event(LOG_NOTICE, "started", LOG_STR("version", PACKAGE_VERSION),

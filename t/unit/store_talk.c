@@ -828,6 +828,30 @@ hearing(void)
 	end_world(w);
 }
 
+/* ---- a clock that is set back between two keepers ---- */
+
+static void
+set_back(void)
+{
+	struct world *w = begin_world();
+	struct store_put p;
+	int64_t back = -1;
+	ROW("a store without a time", store_clock_set_back(w->s, w->now, &back) == 0 && back == 0 && !store_writing(w->s));
+	ROW("one waits ten seconds", put(w, (struct said){ "shop", 1, 1, 10, false }, &p) == 0 && claim(w) == 1 &&
+	    settle(w, w->got[0].key, SETTLE_RETRY, 10 * SECOND) == 0 && store_clock(w->s, w->now) == 0 && store_commit(w->s) == 0);
+	w->now -= 24 * HOUR;
+	reopen(w);
+	ROW("the clock was set back a day", store_clock_set_back(w->s, w->now, &back) == 0 && back == 24 * HOUR && store_commit(w->s) == 0);
+	ROW("ten seconds are ten seconds", claim(w) == 0 && w->claimed.delay_us == 10 * SECOND);
+	reopen(w);
+	ROW("it is followed once", store_clock_set_back(w->s, w->now, &back) == 0 && back == 0 && claim(w) == 0 &&
+	    w->claimed.delay_us == 10 * SECOND);
+	w->now += 10 * SECOND;
+	ROW("then it is due", claim(w) == 1 && w->got[0].message[0] == 1);
+	ROW("a second is no step", store_clock(w->s, w->now + SECOND) == 0 && store_clock_set_back(w->s, w->now, &back) == 0 && back == 0);
+	end_world(w);
+}
+
 int
 main(void)
 {
@@ -855,6 +879,7 @@ main(void)
 		{ "tokens", tokens },
 		{ "silence", silence },
 		{ "hearing", hearing },
+		{ "a clock set back", set_back },
 	};
 	return unit_run("store_talk", tests, ARRAY_LEN(tests), 0);
 }
