@@ -54,7 +54,7 @@ def test_o5_the_clock_is_set_during_a_wait_and_inside_the_window(make, clock, ju
     comes in a burst or stands still.  What is signed is judged by the new time at once."""
     ponte = make(env=clock.env, settings="hub: {debounce: 1s}\n")
     ponte.tenant(manners=manners())
-    ponte.hub.script = [{"contains": "again", "status": 503, "retry_after": 3}]
+    ponte.hub.script = [{"contains": "again", "status": 503, "retry_after": 2}]
     ponte.chatwoot.script = [{"path": "/conversations/2/", "cut": "after"}]
     events = [send(ponte, clock, message("again", conversation=1)), send(ponte, clock, message("lost", conversation=2))]
     wait_for(lambda: ponte.chatwoot.requests, why="the post that is lost", show=ponte.log_tail)
@@ -69,7 +69,7 @@ def test_o5_the_clock_is_set_during_a_wait_and_inside_the_window(make, clock, ju
     assert asked(ponte, 3) == [["one", "two"]] and time.monotonic() - began > 0.9, "the debounce"
     wait_for(lambda: len(asked(ponte, 1)) == 2, 20, "it is asked again", ponte.log_tail)
     first, second = (r["mono"] for r in ponte.hub.requests if r["json"]["conversation_id"] == 1)
-    assert second - first > 2.9, "the wait was cut short"
+    assert second - first > 1.9, "the wait was cut short"
     assert [r["state"] for r in ended(ponte, events[0], ("hub", "reply"))] == ["done", "done"]
     assert settled(ponte, events[1], 2)[1]["state"] == "unknown"
     assert [r["state"] for r in settled(ponte, events[3], 2)] == ["done", "done"]
@@ -80,12 +80,12 @@ def test_o5_the_clock_is_set_during_a_wait_and_inside_the_window(make, clock, ju
     ponte.check_store()
 
 
-@pytest.mark.parametrize("jump", [HOUR, -HOUR, -DAY])
+@pytest.mark.parametrize("jump", [HOUR, -DAY])
 def test_o5_the_keeper_starts_again_after_the_clock_was_set(make, clock, jump):
     """What waits in the store waits no longer than it was told to."""
     ponte = make(env=clock.env)
     ponte.tenant(manners=manners())
-    ponte.hub.script = [{"status": 503, "retry_after": 6}]
+    ponte.hub.script = [{"status": 503, "retry_after": 3}]
     event = send(ponte, clock, message("again", id=1))
     wait_for(lambda: ponte.events("delivery", verdict="retry"), show=ponte.log_tail)
     clock.jump(jump)
