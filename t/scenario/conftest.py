@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -157,6 +158,7 @@ class Instance:
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         if wait:
+            assert select.select([self.process.stdout], [], [], 60 * SLOW)[0], "ponte up is not ready:\n" + self.log_tail()
             line = self.process.stdout.readline()
             assert line, "ponte up ended before it was ready:\n" + self.log_tail()
             self.ready = json.loads(line)
