@@ -1,5 +1,5 @@
 /* store: what the keeper remembers.  Which engine keeps it is known to
- * store_sqlite.c alone; what an event, a delivery and a lane are, and how they
+ * db.c alone; what an event, a delivery and a lane are, and how they
  * move, is here.  One process opens a store, from one thread.
  *
  * DELIVERIES.  Every forwarded event makes one hub delivery, and what the hub

@@ -1,16 +1,11 @@
-/* store_db: what the files store_*.c share: the store itself, its statements
- * and its books.  Nothing else includes this; the engine's own header is known
- * to store_sqlite.c alone. */
+/* store_db: what the files store_*.c share: the store itself and its books.
+ * Nothing else includes this. */
 #ifndef PONTE_STORE_DB_H
 #define PONTE_STORE_DB_H
 
 #include "lib/base.h"
+#include "lib/db.h"
 #include "lib/store.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
-
-#define DB_STATEMENTS 256               /* slots of the statement cache, a power of two */
 
 struct db_count { int64_t tenant; int book, state; int64_t delta; };
 struct db_counts { struct db_count *at; size_t len, cap; };
@@ -18,14 +13,7 @@ struct db_stop { int64_t tenant, dest, until_us; };     /* until_us 0: for good 
 struct db_heard { int64_t tenant, last_us, owed_us, written_us; bool first; char installation[65]; };
 
 struct store {
-	struct sqlite3 *db;
-	int      lock_fd;
-	bool     writing;               /* a transaction is open */
-	char     error[STORE_TEXT];
-
-	/* Statements by the address of their text: one place in the source, one statement. */
-	struct { const char *sql; struct sqlite3_stmt *stmt; } cache[DB_STATEMENTS];
-
+	struct db db;
 	struct store_rules rules;
 	uint64_t generation;            /* as this transaction sees it */
 	int64_t  pending;               /* committed */
@@ -46,62 +34,13 @@ struct store {
 	int64_t  prune_event;                   /* where store_prune() ended */
 	int64_t  age_us, age_id;                /* where store_age() ended */
 	int64_t  replay_us;                     /* when the next retried delivery may be due */
-
-	uint64_t wal_limit, wal_bytes, wal_refused;
 };
-
-/* ---- statements --------------------------------------------------------- */
-
-enum { DB_END = 1 };                    /* no row, no more rows */
-
-struct db_bind { enum { DB_B_END, DB_B_INT, DB_B_NULL, DB_B_TEXT, DB_B_BLOB } type; int64_t number; struct slice bytes; };
-#define DB_I(value)  ((struct db_bind){ DB_B_INT, (int64_t)(value), { 0, 0 } })
-#define DB_T(slice)  ((struct db_bind){ DB_B_TEXT, 0, (slice) })
-#define DB_B(slice)  ((struct db_bind){ DB_B_BLOB, 0, (slice) })
-#define DB_NULL      ((struct db_bind){ DB_B_NULL, 0, { 0, 0 } })
-#ifdef __cppcheck__                     /* which does not know __VA_OPT__ */
-#define DB_BINDS(...) (const struct db_bind[]){ { DB_B_END, 0, { 0, 0 } } }
-#else
-#define DB_BINDS(...) (const struct db_bind[]){ __VA_ARGS__ __VA_OPT__(,) { DB_B_END, 0, { 0, 0 } } }
-#endif
-
-/* Binds; db_next() reads the rows.  `sql` is a literal.  Bound bytes must live
- * until db_close(). */
-#define db_open(s, ret, sql, ...) db_open_binds(s, ret, "" sql, DB_BINDS(__VA_ARGS__))
-/* The first row: 0 or DB_END. */
-#define db_first(s, ret, sql, ...) db_first_binds(s, ret, "" sql, DB_BINDS(__VA_ARGS__))
-/* A statement without rows. */
-#define db_run(s, sql, ...) db_run_binds(s, "" sql, DB_BINDS(__VA_ARGS__))
-
-MUST_CHECK int db_open_binds(struct store *, struct sqlite3_stmt **ret, const char *sql, const struct db_bind *);
-MUST_CHECK int db_first_binds(struct store *, struct sqlite3_stmt **ret, const char *sql, const struct db_bind *);
-MUST_CHECK int db_run_binds(struct store *, const char *sql, const struct db_bind *);
-MUST_CHECK int db_next(struct store *, struct sqlite3_stmt *);          /* 0 or DB_END */
-void db_close(struct sqlite3_stmt **);                                  /* for CLEANUP(); NULL is fine */
-/* Columns, from 0; views until the next db_next() or db_close(). */
-int64_t db_int(struct sqlite3_stmt *, int column);
-struct slice db_text(struct sqlite3_stmt *, int column);
-bool db_null(struct sqlite3_stmt *, int column);
-struct uuid db_uuid(struct sqlite3_stmt *, int column);
-int64_t db_last_id(struct store *);
-int64_t db_changes(struct store *);
-
-#define DB_QUERY(name) struct sqlite3_stmt *name CLEANUP(db_close) = NULL
 
 /* A call that writes stands between these.  db_leave(s, r) with r < 0 undoes
  * the call (or the whole transaction, then it returns -ENOSPC), else keeps it;
  * it returns r. */
 MUST_CHECK int db_enter(struct store *);
 MUST_CHECK int db_leave(struct store *, int r);
-int db_fail(struct store *, const char *fmt, ...) PRINTF_LIKE(2, 3);    /* sets the text; -EBADMSG */
-
-/* ---- store_file.c ------------------------------------------------------- */
-
-/* Two keepers on one store would each hand out the same work.  0,
- * STORE_E_LOCKED or -errno; the lock goes with the descriptor. */
-MUST_CHECK int store_file_lock(const char *path, int *ret_fd);
-/* Makes it, empty, when it is missing.  0 or -errno. */
-MUST_CHECK int store_file_make(const char *path);
 
 /* ---- store_schema.c ----------------------------------------------------- */
 

@@ -22,8 +22,8 @@ CC = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("CC", "cc")
 
 RANK = {
     0: "base",
-    1: "arena buf clock backoff log crashpoint patience token",
-    2: "http json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust",
+    1: "arena buf clock backoff log crashpoint patience token value words",
+    2: "http json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust db xmlrpc",
     3: "config protocol route tenant chatwoot store store_db client",
 }
 OWNER = {
@@ -31,11 +31,12 @@ OWNER = {
     "fcgi_config.h": "app/worker/serve.c",
     "curl/": "lib/client.c",
     "json-c/": "lib/json.c",
-    "sqlite3.h": "lib/store_sqlite.c",
+    "sqlite3.h": "lib/db.c",
     "sodium": "lib/crypt.c",
     "yaml.h": "lib/settings.c",
     "systemd/": "lib/daemon.c",
     "libxml/": "lib/xmlrpc.c",
+    "libstemmer.h": "lib/words.c",
 }
 BANNED = {
     "strcpy strcat sprintf vsprintf gets": "the length is unknown: arena_printf(), buf_printf() or snprintf()",

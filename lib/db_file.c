@@ -1,4 +1,4 @@
-/* The file of the store, before the engine opens it. */
+/* The file, before the engine opens it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base.h"
-#include "lib/store.h"
-#include "lib/store_db.h"
+#include "lib/db.h"
 
 static int
 flush_directory(const char *path)
@@ -22,7 +21,7 @@ flush_directory(const char *path)
 }
 
 int
-store_file_lock(const char *path, int *ret_fd)
+db_file_lock(const char *path, int *ret_fd)
 {
 	size_t len = strlen(path);
 	char *name CLEANUP(free_charp) = malloc(len + sizeof(".lock"));
@@ -34,16 +33,16 @@ store_file_lock(const char *path, int *ret_fd)
 	if (fd < 0)
 		return negative_errno();
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? STORE_E_LOCKED : -errno;
+		return errno == EWOULDBLOCK ? DB_E_LOCKED : -errno;
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
 }
 
 int
-store_file_make(const char *path)
+db_file_make(const char *path, unsigned mode)
 {
-	int fd CLEANUP(close_fd) = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd CLEANUP(close_fd) = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
 	if (fsync(fd) < 0)
