@@ -101,6 +101,7 @@ static const struct settings_option retention_rows[] = {
 };
 #define STORE_ROWS(state) { \
 	PATH(store, path, state "ponte.db", "the store: queue, conversation states and tenants"), \
+	PATH(store, catalog, state "catalog.db", "the catalogue: rules, company data and documents that Odoo pushed"), \
 	SIZE(store, min_free,  MIB, 1024 * GIB, "256MiB", "with less room on its disk nothing more is taken in"), \
 	SIZE(store, wal_limit, MIB, 4 * GIB, "8MiB", "size of the store's write-ahead log that starts a checkpoint"), \
 	{ .name = "retention", .type = SET_MAP, .offset = offsetof(struct config, store.retention) - offsetof(struct config, store), \

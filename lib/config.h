@@ -14,6 +14,7 @@ struct config {
 	} workers;
 	struct {
 		struct slice path;              /* ponte.db */
+		struct slice catalog;           /* catalog.db */
 		uint64_t     min_free;          /* bytes; below it intake is refused; 256 MiB */
 		uint64_t     wal_limit;         /* bytes of WAL that start a checkpoint; 8 MiB */
 		struct { int64_t bodies, noted, failed, keys; } retention;      /* ms: 30 d, 30 d, 90 d, 90 d */

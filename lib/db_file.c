@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base.h"
@@ -45,7 +46,8 @@ db_file_make(const char *path, unsigned mode)
 	int fd CLEANUP(close_fd) = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
-	if (fsync(fd) < 0)
+	/* Whatever the umask: the log and its index take the file's mode over. */
+	if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
 		return negative_errno();
 	return flush_directory(path);
 }

@@ -413,6 +413,12 @@ json_set_bool(struct json *obj, const char *key, bool value)
 }
 
 int
+json_set_double(struct json *obj, const char *key, double value)
+{
+	return set_made(obj, key, json_object_new_double(value));
+}
+
+int
 json_set_null(struct json *obj, const char *key)
 {
 	return json_set(obj, key, NULL);

@@ -76,6 +76,7 @@ MUST_CHECK int json_set(struct json *obj, const char *key, struct json *value);
 MUST_CHECK int json_set_text(struct json *obj, const char *key, struct slice text);
 MUST_CHECK int json_set_int(struct json *obj, const char *key, int64_t value);
 MUST_CHECK int json_set_bool(struct json *obj, const char *key, bool value);
+MUST_CHECK int json_set_double(struct json *obj, const char *key, double value);
 MUST_CHECK int json_set_null(struct json *obj, const char *key);
 MUST_CHECK int json_add(struct json *array, struct json *value);
 MUST_CHECK int json_add_text(struct json *array, struct slice text);

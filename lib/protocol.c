@@ -73,6 +73,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_TOKEN_FIND,    ROLE_WORKER },
 	{ P_QUESTION,      ROLE_WORKER },
 	{ P_ANSWER,        ROLE_WORKER },
+	{ P_CATALOG_PUT,   ROLE_WORKER | ROLE_COURIER },
 	{ P_HELLO,         ROLE_COURIER },
 	{ P_CLAIM,         ROLE_COURIER },
 	{ P_BEGIN,         ROLE_COURIER },

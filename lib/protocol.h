@@ -35,6 +35,10 @@ enum protocol_kind {
 	                     * SETTLE_DEAD and T_REASON.  → P_ANSWER_OK: T_RESULT enum answer_result.  The answer leaves
 	                     * after the commit was flushed. */
 	P_ANSWER_OK,
+	P_CATALOG_PUT = 27, /* T_NAME tenant, T_BODY (lib/catalog_wire.h), T_LABEL and T_REASON a line of history (absent: none).
+	                     * → P_CATALOG_PUT_OK when it is seen and on disk: T_COUNT items written, T_N taken away, T_ALL
+	                     * unchanged, T_RESULT 1: nothing at all changed */
+	P_CATALOG_PUT_OK,
 
 	/* courier → keeper */
 	P_HELLO = 11,       /* T_DELIVERY per batch key still held; T_CRASHED delivery that the courier was

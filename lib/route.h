@@ -21,6 +21,7 @@ enum route_access {
 enum route_shape {
 	ROUTE_WEBHOOK,      /* {"status":"refused","code","reason","request_id"} */
 	ROUTE_DETAIL,       /* {"detail","code","request_id"} */
+	ROUTE_ENVELOPE,     /* {"success":false,"error":{"code","message"},"detail":{likewise},"meta":{"request_id"},…} */
 };
 
 struct request;

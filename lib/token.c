@@ -30,9 +30,22 @@ token_text(const uint8_t dice[static 32], char ret[static TOKEN_TEXT])
 }
 
 bool
+token_is_reference(struct slice text)
+{
+	if (text.len < TOKEN_REFERENCE_MIN || text.len > TOKEN_REFERENCE_MAX || slice_starts(text, SLICE(TOKEN_PREFIX)))
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= 0x20 || text.ptr[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+bool
 token_ok(struct slice text)
 {
 	uint8_t bytes[32];
+	if (!slice_starts(text, SLICE(TOKEN_PREFIX)))
+		return token_is_reference(text);
 	return slice_starts(text, SLICE(TOKEN_PREFIX)) && text.len == TOKEN_TEXT - 1
 	    && hex_decode(slice_after(text, sizeof(TOKEN_PREFIX) - 1), bytes, sizeof(bytes)) == 0;
 }

@@ -6,6 +6,7 @@
  *                  flushed once, then all answers leave
  *   on_worker.c    put, tenant find, probe
  *   on_answer.c    answers that the hub gives by itself, and their tokens
+ *   on_catalog.c   rules and what else Odoo pushes, written in slices
  *   on_courier.c   hello, claim, begin, settle
  *   on_operator.c  tenants, tokens
  *   on_queue.c     what is queued, and the operator's hand in it
@@ -107,6 +108,12 @@ struct keeper {
 	} disk;
 
 	struct {
+		struct catalog  *db;            /* NULL: it could not be opened */
+		struct push_job *first;         /* pushes, the one in hand first */
+		bool             dirty;         /* something that nobody sees any more is to be deleted */
+	} catalog;
+
+	struct {
 		struct watch watch;
 		pid_t   pid;
 		int     fd;             /* -1: none runs */
@@ -151,7 +158,7 @@ void courier_release(struct keeper *);              /* its connection is gone: i
 /* handlers */
 typedef int handler(struct keeper *, struct peer *, const struct wire_frame *);
 handler on_probe, on_tenant_find, on_put;
-handler on_token_find, on_question, on_answer;
+handler on_token_find, on_question, on_answer, on_catalog_put;
 handler on_hello, on_claim, on_begin, on_settle, on_heard, on_caught_up;
 handler on_tenant_put, on_tenant_list, on_tenant_remove;
 handler on_token_new, on_token_list, on_token_revoke;
@@ -165,6 +172,12 @@ int64_t ms_to_us(int64_t ms);
 
 /* on_operator.c */
 MUST_CHECK int answer_ok(struct keeper *, const struct wire_frame *);
+
+/* on_catalog.c */
+bool catalog_busy(const struct keeper *);           /* there is a slice to be written */
+void catalog_slice(struct keeper *);
+void catalog_forget_peer(struct keeper *, const struct peer *);
+void catalog_stop(struct keeper *);
 
 /* on_queue.c */
 void put_count(struct wire_writer *, const struct store_count *);

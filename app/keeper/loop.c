@@ -175,6 +175,8 @@ static int
 timeout_ms(const struct keeper *k)
 {
 	int wait = nearest(k->now_ms, k->prune_ms, -1);
+	if (catalog_busy(k))
+		return 0;
 	if (daemon_watchdog_ms())
 		wait = nearest(k->now_ms, k->alive_ms, wait);
 	if (k->claims_open)
@@ -228,6 +230,7 @@ round_of(struct keeper *k, int wait_ms, int *ret_error)
 	age(k);
 	gather(k);
 	batch_end(k);
+	catalog_slice(k);
 	peer_bury(k);
 	peer_unstall(k);
 	if (k->disk.low)

@@ -93,6 +93,7 @@ peer_hang_up(struct keeper *k, struct peer *p, const char *why)
 		k->privileged = NULL;
 	if (k->recount.asker == p)
 		k->recount.asker = NULL;
+	catalog_forget_peer(k, p);
 	if (k->courier == p) {
 		k->courier = NULL;
 		k->release_due = true;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/keeper/keeper.h"
+#include "lib/catalog.h"
 #include "lib/clock.h"
 #include "lib/daemon.h"
 #include "lib/log.h"
@@ -169,6 +170,15 @@ follow_clock(struct keeper *k)
 	return r;
 }
 
+/* Rules are not worth a webhook: without a catalogue the rest goes on. */
+static void
+open_catalog(struct keeper *k)
+{
+	char why[CATALOG_TEXT];
+	if (catalog_open(k->config.store.catalog.ptr, k->config.store.wal_limit, &k->catalog.db, why) != 0)
+		log_event(LOG_ALARM, "no-catalogue", LOG_STR("why", why), LOG_STR("next", "syncs of rules are refused until it is there"));
+}
+
 static int
 watch(struct keeper *k, int fd, struct watch *what, enum watch_type type)
 {
@@ -228,6 +238,7 @@ setup_all(struct keeper *k)
 		r = open_store(k);
 	if (r < 0)
 		return r;
+	open_catalog(k);
 	setup_rules(k);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = k->epoll_fd < 0 ? negative_errno() : open_signals(k);
@@ -254,6 +265,7 @@ setup_undo(struct keeper *k)
 {
 	recount_stop(k);
 	peer_free_all(k);
+	catalog_stop(k);
 	store_close(k->store);
 	if (k->board)
 		scoreboard_close(k->board);

@@ -36,7 +36,7 @@ static const struct command commands[] = {
 	{ "tenant",  cmd_tenant,  "tenant import FILE [--dry-run] | list | show NAME | remove NAME [--force]\n"
 	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run]  [--json]",
 	  "the tenants, their installations, senders and hubs" },
-	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] | list [--tenant TENANT]\n"
+	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] [--token-file FILE] | list [--tenant TENANT]\n"
 	  "           | revoke NAME --tenant TENANT [--json]",
 	  "the Bearer tokens of those who call the API" },
 	{ "erase",   cmd_erase,   "erase --tenant TENANT (--contact ID [--installation ID] | --phone NUMBER) [--dry-run] [--json]",

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/ponte/ponte.h"
@@ -11,13 +12,39 @@
 #include "lib/token.h"
 
 struct options {
-	const char *tenant, *name;
+	const char *tenant, *name, *file;
 	uint64_t    scopes;
 	int64_t     expires_us;         /* 0: never */
 	bool        json;
 };
 
 /* ---- new ---- */
+
+static void
+wiped_free(char **text)
+{
+	if (*text)
+		crypt_wipe(*text, strlen(*text));
+	free(*text);
+}
+
+/* One that an addon of the field has already: never an argument, which others
+ * could see. */
+static int
+read_reference(const struct options *o, char **ret)
+{
+	size_t len;
+	int r = file_read_private(o->file, 4096, ret, &len);
+	if (r < 0)
+		return cli_fail("%s: %s", o->file, r == -EPERM ? "others can read it; chmod 600 it" : strerror(-r));
+	while (len > 0 && ((*ret)[len - 1] == '\n' || (*ret)[len - 1] == '\r'))
+		(*ret)[--len] = '\0';
+	if (!token_is_reference(slice_of(*ret)))
+		return cli_fail("%s: not one line of 8 to 256 printable characters", o->file);
+	if (o->scopes & ~(uint64_t)TOKEN_OF_REFERENCE)
+		return cli_fail("a token that ponte did not make may have the scopes sync and read only");
+	return EXIT_DONE;
+}
 
 static int
 token_new(struct cli *cli, const struct options *o)
@@ -30,7 +57,10 @@ token_new(struct cli *cli, const struct options *o)
 
 	crypt_random(dice, sizeof dice);
 	token_text(dice, text);
-	crypt_sha256(slice_of(text), hash);
+	CLEANUP(wiped_free) char *given = NULL;
+	if (o->file && read_reference(o, &given) != EXIT_DONE)
+		return EXIT_FAILED;
+	crypt_sha256(slice_of(given ? given : text), hash);
 	wire_begin(&w, &out, P_TOKEN_NEW, net_caller_next(&cli->keeper));
 	wire_put(&w, T_NAME, slice_of(o->tenant));
 	wire_put(&w, T_LABEL, slice_of(o->name));
@@ -38,11 +68,13 @@ token_new(struct cli *cli, const struct options *o)
 	wire_put(&w, T_HASH, slice_from(hash, sizeof hash));
 	wire_put_i64(&w, T_DUE_US, o->expires_us);
 	int r = wire_end(&w) == 0 ? cli_ask(cli, &out, &answer) : cli_fail("out of memory");
-	if (r == EXIT_DONE && o->json)
+	if (r == EXIT_DONE && given)
+		printf(o->json ? "{\"tenant\":\"%s\",\"name\":\"%s\"}\n" : "%s: token %s taken over\n", o->tenant, o->name);
+	else if (r == EXIT_DONE && o->json)
 		printf("{\"tenant\":\"%s\",\"name\":\"%s\",\"token\":\"%s\"}\n", o->tenant, o->name, text);
 	else if (r == EXIT_DONE)
 		printf("%s\n", text);
-	if (r == EXIT_DONE && !o->json)
+	if (r == EXIT_DONE && !o->json && !given)
 		fprintf(stderr, "ponte: this is shown once; only its hash is kept\n");
 	crypt_wipe(text, sizeof text);
 	crypt_wipe(dice, sizeof dice);
@@ -165,7 +197,7 @@ arguments(struct options *o, int argc, char **argv)
 {
 	static const struct option table[] = {
 		{ "tenant", required_argument, NULL, 't' }, { "scope", required_argument, NULL, 's' },
-		{ "expires", required_argument, NULL, 'e' }, { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 },
+		{ "expires", required_argument, NULL, 'e' }, { "token-file", required_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 },
 	};
 	opterr = 0;
 	optind = 1;
@@ -175,6 +207,7 @@ arguments(struct options *o, int argc, char **argv)
 		case 't': o->tenant = optarg;           break;
 		case 's': r = read_scopes(o, optarg);   break;
 		case 'e': r = read_expiry(o, optarg);   break;
+		case 'f': o->file = optarg;             break;
 		case 'j': o->json = true;               break;
 		default:  return cli_usage("token", "what is '%s'?", argv[optind - 1]);
 		}

@@ -21,7 +21,8 @@ answer_begin(struct request *r, enum http_status status)
 static void
 member(struct request *r, const char *key)
 {
-	if (buf_printf(&r->answer.text, "%c\"%s\":", r->answer.text.len ? ',' : '{', key) < 0)
+	bool first = r->answer.text.len == 0, opened = !first && buf_view(&r->answer.text).ptr[r->answer.text.len - 1] == '{';
+	if (buf_printf(&r->answer.text, "%s\"%s\":", first ? "{" : opened ? "" : ",", key) < 0)
 		r->answer.broken = true;
 }
 
@@ -66,12 +67,55 @@ answer_float(struct request *r, const char *key, int64_t us)
 }
 
 void
+answer_json(struct request *r, const char *key, const struct json *value)
+{
+	member(r, key);
+	if (json_print(value, &r->answer.text) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_open(struct request *r, const char *key)
+{
+	member(r, key);
+	if (buf_append_slice(&r->answer.text, SLICE("{")) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_close(struct request *r)
+{
+	if (buf_append_slice(&r->answer.text, SLICE("}")) < 0)
+		r->answer.broken = true;
+}
+
+void
 answer_end(struct request *r)
 {
 	if (buf_append_slice(&r->answer.text, r->answer.text.len ? SLICE("}") : SLICE("{}")) < 0)
 		r->answer.broken = true;
 	if (r->answer.broken)                   /* serve.c has a fixed text for it */
 		r->answer.status = HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* What the clients of /api/v1 look for stands in two places: `error` where the
+ * system before ponte refused at its door, `detail` where a route did. */
+static void
+refuse_in_envelope(struct request *r, struct slice code)
+{
+	static const char *const places[] = { "error", "detail" };
+
+	answer_bool(r, "success", false);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		answer_open(r, places[i]);
+		answer_text(r, "code", code);
+		answer_text(r, "message", r->reason);
+		answer_close(r);
+	}
+	answer_open(r, "meta");
+	answer_text(r, "request_id", slice_of(r->id));
+	answer_close(r);
+	answer_text(r, "code", code);
 }
 
 void
@@ -87,6 +131,8 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 		answer_text(r, "status", SLICE("refused"));
 		answer_text(r, "code", code);
 		answer_text(r, "reason", r->reason);
+	} else if (r->route && r->route->shape == ROUTE_ENVELOPE) {
+		refuse_in_envelope(r, code);
 	} else {
 		answer_text(r, "detail", r->reason);
 		answer_text(r, "code", code);

@@ -12,6 +12,7 @@
 #include "lib/base.h"
 #include "lib/buf.h"
 #include "lib/http.h"
+#include "lib/json.h"
 #include "lib/route.h"
 
 #define REQUEST_PATH_MAX  2048
@@ -57,6 +58,9 @@ enum request_param {
 	X(UNAUTHORIZED,    UNAUTHORIZED,           bad_token) \
 	X(INVALID_TOKEN,   UNAUTHORIZED,           bad_token) \
 	X(AUTHORIZATION_ERROR, FORBIDDEN,          bad_token) \
+	X(VALIDATION_ERROR, UNPROCESSABLE_CONTENT, bad_schema) \
+	X(DATABASE_ERROR,  INTERNAL_SERVER_ERROR,  try_again) \
+	X(RATE_LIMIT_ERROR, TOO_MANY_REQUESTS,     bad_token) \
 	X(UNKNOWN_EVENT,   NOT_FOUND,              refused) \
 	X(CONFLICT,        CONFLICT,               refused) \
 	X(TOO_LATE,        GONE,                   refused) \
@@ -133,6 +137,9 @@ void answer_int(struct request *, const char *key, int64_t value);
 void answer_null(struct request *, const char *key);
 void answer_bool(struct request *, const char *key, bool value);
 void answer_float(struct request *, const char *key, int64_t us);   /* seconds, six decimals */
+void answer_json(struct request *, const char *key, const struct json *value);
+void answer_open(struct request *, const char *key);    /* an object as a member … */
+void answer_close(struct request *);                    /* … and its end; they do not nest */
 void answer_end(struct request *);
 /* The whole answer of a refusal, in the shape of the path. */
 void answer_refuse(struct request *, enum request_refusal, struct slice reason);

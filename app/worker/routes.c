@@ -29,13 +29,30 @@ const struct route routes[] = {
 	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}",          ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "events of one sender; kind: account, inbox or bot" },
 	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}/{secret}", ROUTE_HOOKS, ROUTE_SIGNED, 0,           ROUTE_WEBHOOK, WHOLE, on_chatwoot_sender, "the same, for a Chatwoot that cannot sign; the secret is in no log" },
 	{ HTTP_M_POST, "/api/v1/replies",                           ROUTE_API,   ROUTE_TOKEN,  TOKEN_REPLY, ROUTE_DETAIL,  REPLY, on_replies,         "the answer of a hub that said 202" },
+	{ HTTP_M_POST, "/api/v1/business-rules/sync",               ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_rules_sync,     "the tenant's permanent and temporary rules, all of them" },
+	{ HTTP_M_POST, "/api/v1/business-rules/sync-scheduling-rules", ROUTE_API, ROUTE_TOKEN, TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_scheduling_sync, "the tenant's scheduling rules, all of them" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/active",             ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_active,    "the rules that are valid now; rule_type" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/semantic-search",    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_search,    "rules by words; query, limit, score_threshold" },
+	{ HTTP_M_GET,  "/api/v1/business-rules",                    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_list,      "all rules, in pages; page, page_size, active_only, rule_type" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/{rule_id}",          ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_one,       "one rule" },
 };
 /* clang-format on */
 const size_t routes_count = ARRAY_LEN(routes);
 
+struct slice
+routes_alias(struct slice path)
+{
+	const struct slice aliases[] = { SLICE("/webhook/api/"), SLICE("/webhook/tools/") };
+
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+		if (slice_starts(path, aliases[i]))
+			return slice_after(path, sizeof("/webhook") - 1);
+	return path;
+}
+
 static const char *const group_names[] = { [ROUTE_HOOKS] = "hooks", [ROUTE_API] = "api" };
 static const char *const access_names[] = { [ROUTE_OPEN] = "open", [ROUTE_SIGNED] = "signed", [ROUTE_TOKEN] = "token" };
-static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail" };
+static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail", [ROUTE_ENVELOPE] = "envelope" };
 
 static const char *
 body_word(const struct route *row)

@@ -8,6 +8,10 @@
 extern const struct route routes[];
 extern const size_t routes_count;
 
+/* Old bases end in /webhook, so /webhook/api/… and /webhook/tools/… are the same
+ * paths without it. */
+struct slice routes_alias(struct slice path);
+
 /* For `ponte-worker --routes`: a table to read, or JSON.  0 or -ENOMEM. */
 MUST_CHECK int routes_print(bool as_json, struct buf *out);
 
@@ -21,6 +25,12 @@ void on_readyz(struct request *);
 void on_chatwoot_shared(struct request *);          /* chatwoot.c */
 void on_chatwoot_sender(struct request *);
 void on_replies(struct request *);                  /* replies.c */
+void on_rules_sync(struct request *);               /* rules.c */
+void on_scheduling_sync(struct request *);
+void on_rules_active(struct request *);
+void on_rules_search(struct request *);
+void on_rules_list(struct request *);
+void on_rules_one(struct request *);
 void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
 
 #endif

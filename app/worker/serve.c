@@ -11,6 +11,7 @@
 
 #include "app/worker/access.h"
 #include "app/worker/guard.h"
+#include "app/worker/routes.h"
 #include "app/worker/serve.h"
 #include "lib/clock.h"
 #include "lib/crashpoint.h"
@@ -231,22 +232,25 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 	scoreboard_count(slot, requests);
 	if (refusal == REQUEST_R_NONE)
 		return;
-	if (refusal != REQUEST_R_TRY_AGAIN && refusal != REQUEST_R_SERVICE_UNAVAILABLE_ERROR)
+	if (refusal != REQUEST_R_TRY_AGAIN && refusal != REQUEST_R_DATABASE_ERROR && refusal != REQUEST_R_SERVICE_UNAVAILABLE_ERROR)
 		scoreboard_count(slot, refused);
 	/* Those without a counter of their own name `refused`: counted above. */
 	switch (refusal) {
 	case REQUEST_R_BAD_JSON:       scoreboard_count(slot, bad_json);       break;
+	case REQUEST_R_VALIDATION_ERROR:
 	case REQUEST_R_BAD_SCHEMA:     scoreboard_count(slot, bad_schema);     break;
 	case REQUEST_R_BAD_SIGNATURE:  scoreboard_count(slot, bad_signature);  break;
 	case REQUEST_R_WRONG_ACCOUNT:  scoreboard_count(slot, wrong_account);  break;
 	case REQUEST_R_UNKNOWN_TENANT: scoreboard_count(slot, unknown_tenant); break;
 	case REQUEST_R_TOO_LARGE:      scoreboard_count(slot, too_large);      break;
 	case REQUEST_R_TRY_AGAIN:
+	case REQUEST_R_DATABASE_ERROR:
 	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
 		scoreboard_count(slot, try_again);
 		break;
 	case REQUEST_R_UNAUTHORIZED:
 	case REQUEST_R_INVALID_TOKEN:
+	case REQUEST_R_RATE_LIMIT_ERROR:
 	case REQUEST_R_AUTHORIZATION_ERROR:
 		scoreboard_count(slot, bad_token);
 		break;
@@ -355,7 +359,9 @@ answer_request(struct serve *s, struct request *r)
 	struct worker *w = s->worker;
 
 	take_params(r, s->fcgi.envp);
-	if (!request_open(r) || !request_route(r, w->table, w->rows))
+	bool opened = request_open(r);
+	r->path = routes_alias(r->path);
+	if (!opened || !request_route(r, w->table, w->rows))
 		return;
 	slot_request(w->slot, r, w->table);     /* before the body: it may take its time */
 	if (!access_admit(r))

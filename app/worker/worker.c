@@ -32,6 +32,7 @@ void
 worker_free(struct worker *w)
 {
 	tenant_cache_free(w->tenants);
+	catalog_close(w->catalog);
 	net_caller_close(&w->keeper);
 	net_caller_close(&w->courier);
 	buf_free(&w->frame);

@@ -4,6 +4,7 @@
 #define PONTE_WORKER_WORKER_H
 
 #include "app/worker/request.h"
+#include "lib/catalog.h"
 #include "lib/config.h"
 #include "lib/net.h"
 #include "lib/route.h"
@@ -28,6 +29,7 @@ struct worker {
 	struct scoreboard_slot  *slot;      /* ours */
 	struct net_caller        keeper, courier;
 	struct tenant_cache     *tenants;
+	struct catalog          *catalog;   /* NULL: not opened yet */
 	struct buf               frame;     /* of the call being made */
 	bool                     keeper_silent;     /* the last call for a webhook got no answer */
 	struct {

@@ -1,0 +1,181 @@
+/* The catalogue: what workers push is written in slices, one a round, so that
+ * no webhook waits for ten thousand rules. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/keeper/keeper.h"
+#include "lib/catalog.h"
+#include "lib/catalog_wire.h"
+#include "lib/log.h"
+
+#define JOBS_MAX   32                   /* pushes that wait; then: try again */
+#define JOB_MEMORY (64 * MIB)
+
+struct push_job {
+	struct push_job *next;
+	struct peer     *asker;         /* NULL: it hung up; the push goes on */
+	uint64_t         request;
+	struct buf       payload;       /* what everything else points into */
+	struct arena    *memory;
+	struct catalog_push *push;
+};
+
+static void
+job_free(struct push_job *j)
+{
+	if (!j)
+		return;
+	catalog_push_free(j->push);
+	arena_free(j->memory);
+	buf_free(&j->payload);
+	free(j);
+}
+
+static void
+job_freep(struct push_job **j)
+{
+	job_free(*j);
+}
+
+static size_t
+jobs(const struct keeper *k)
+{
+	size_t n = 0;
+	for (const struct push_job *j = k->catalog.first; j; j = j->next)
+		n++;
+	return n;
+}
+
+static int
+job_new(struct keeper *k, struct peer *p, const struct wire_frame *f, struct push_job **ret)
+{
+	CLEANUP(job_freep) struct push_job *j = calloc(1, sizeof(*j));
+	struct catalog_shelf_push *shelf = NULL;
+	size_t shelves = 0;
+	if (!j || arena_new(JOB_MEMORY, &j->memory) != 0 || buf_append_slice(&j->payload, f->payload) < 0)
+		return -ENOMEM;
+	j->asker = p;
+	j->request = f->request;
+	struct slice payload = buf_view(&j->payload), tenant = wire_text(payload, T_NAME);
+	int r = tenant.len == 0 || tenant.len > 64 ? -EPROTO : catalog_unpack(wire_text(payload, T_BODY), j->memory, &shelf, &shelves);
+	if (r == 0)
+		r = catalog_push_new(k->catalog.db, tenant, shelf, shelves, &j->push);
+	if (r == 0) {
+		*ret = j;
+		j = NULL;
+	}
+	return r;
+}
+
+/* The answer comes when the shelves are flipped; until then this is none. */
+int
+on_catalog_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
+{
+	struct push_job *j = NULL;
+	if (!k->catalog.db)
+		return answer_error(k, f, E_STORE, "there is no catalogue; look at the keeper's log");
+	if (jobs(k) >= JOBS_MAX)
+		return answer_error(k, f, E_CONFLICT, "too many syncs wait already");
+	if (disk_low(k))
+		return answer_error(k, f, E_STORE, k->disk.text);
+	int r = job_new(k, p, f, &j);
+	if (r < 0 || !j)
+		return answer_error(k, f, r == -EPROTO ? E_BAD_REQUEST : E_STORE, r == -EPROTO ? "a push that cannot be read" : "no memory for the push");
+	struct push_job **at = &k->catalog.first;
+	while (*at)
+		at = &(*at)->next;
+	*at = j;
+	return 0;
+}
+
+void
+catalog_forget_peer(struct keeper *k, const struct peer *p)
+{
+	for (struct push_job *j = k->catalog.first; j; j = j->next)
+		if (j->asker == p)
+			j->asker = NULL;
+}
+
+static void
+answer_job(struct keeper *k, struct push_job *j, int result, const struct catalog_counts *counts)
+{
+	struct wire_writer w;
+	struct peer *p = j->asker;
+	int r;
+	if (!p)
+		return;
+	if (result < 0) {
+		r = protocol_error(&p->out, j->request, store_generation(k->store), E_STORE, "the catalogue could not be written");
+	} else {
+		wire_begin(&w, &p->out, P_CATALOG_PUT_OK, j->request);
+		wire_put_u64(&w, T_GENERATION, store_generation(k->store));
+		wire_put_u64(&w, T_COUNT, counts->written);
+		wire_put_u64(&w, T_N, counts->removed);
+		wire_put_u64(&w, T_ALL, counts->unchanged);
+		wire_put_u64(&w, T_RESULT, counts->same);
+		r = wire_end(&w);
+	}
+	if (r < 0)
+		peer_hang_up(k, p, "no memory for the answer");
+	else
+		peer_flush(k, p);
+}
+
+/* A line of history, when there was something to write. */
+static int
+remember(struct keeper *k, struct push_job *j)
+{
+	struct slice payload = buf_view(&j->payload), what = wire_text(payload, T_LABEL);
+	return what.len == 0 ? 0 : catalog_note(k->catalog.db, wire_text(payload, T_NAME), what, wire_text(payload, T_REASON), k->now_us);
+}
+
+bool
+catalog_busy(const struct keeper *k)
+{
+	return k->catalog.first || k->catalog.dirty;
+}
+
+void
+catalog_slice(struct keeper *k)
+{
+	struct push_job *j = k->catalog.first;
+	struct catalog_counts counts = { 0 };
+	bool done = false;
+	int r = 0;
+	if (!j && !k->catalog.dirty)
+		return;
+	if (j) {
+		r = catalog_push_step(j->push, k->now_us, &done, &counts);
+		if (r == 0 && done)
+			r = remember(k, j);
+	} else {
+		r = catalog_clean(k->catalog.db, &k->catalog.dirty);
+		if (r == 0 && !k->catalog.dirty)
+			r = catalog_checkpoint(k->catalog.db);
+	}
+	if (r == -EIO)
+		keeper_die(k, "writing the catalogue");
+	if (r < 0) {
+		log_event(LOG_ERROR, "catalogue-failed", LOG_STR("why", catalog_error(k->catalog.db)));
+		k->catalog.dirty = false;
+	}
+	if (!j || (r == 0 && !done))
+		return;
+	k->catalog.first = j->next;
+	k->catalog.dirty = k->catalog.dirty || counts.written + counts.removed > 0;
+	answer_job(k, j, r, &counts);
+	job_free(j);
+}
+
+void
+catalog_stop(struct keeper *k)
+{
+	while (k->catalog.first) {
+		struct push_job *j = k->catalog.first;
+		k->catalog.first = j->next;
+		job_free(j);
+	}
+	catalog_close(k->catalog.db);
+	k->catalog.db = NULL;
+}

@@ -1,0 +1,146 @@
+#include <errno.h>
+#include <string.h>
+
+#include "app/worker/api.h"
+#include "app/worker/worker.h"
+#include "lib/clock.h"
+
+bool
+api_refuse(struct request *r, enum request_refusal why, struct slice reason)
+{
+	answer_refuse(r, why, reason);
+	return false;
+}
+
+bool
+api_account(struct request *r)
+{
+	struct slice account;
+
+	if (!api_query(r, "account_id", &account))
+		return false;
+	return account.len == 0 || slice_eq(account, r->tenant) ||
+	    api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
+}
+
+bool
+api_body(struct request *r, struct json **ret)
+{
+	struct json_fault fault;
+	int e = json_check(r->body, &json_default_limits, &fault);
+
+	if (e == 0)
+		e = json_parse(r->body, ret);
+	if (e < 0)
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	if (e > 0)
+		return api_refuse(r, e == JSON_E_SYNTAX ? REQUEST_R_BAD_JSON : REQUEST_R_BAD_SCHEMA,
+		    arena_printf(r->arena, "byte %zu: %s", fault.offset, fault.what));
+	return true;
+}
+
+/* ---- the query ---- */
+
+static int
+digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool
+decode(struct slice in, struct arena *a, struct slice *ret)
+{
+	char *out = arena_take(a, in.len + 1);
+	size_t n = 0;
+
+	if (!out)
+		return false;
+	for (size_t i = 0; i < in.len; i++) {
+		if (in.ptr[i] != '%') {
+			out[n++] = in.ptr[i] == '+' ? ' ' : in.ptr[i];
+			continue;
+		}
+		int high = in.len - i > 2 ? digit(in.ptr[i + 1]) : -1, low = in.len - i > 2 ? digit(in.ptr[i + 2]) : -1;
+		if (high < 0 || low < 0 || high + low == 0)
+			return false;
+		out[n++] = (char)(high * 16 + low);
+		i += 2;
+	}
+	*ret = slice_from(out, n);
+	for (size_t at = 0, step; at < n; at += step)
+		if ((step = slice_utf8(slice_after(*ret, at))) == 0)
+			return false;
+	return true;
+}
+
+bool
+api_query(struct request *r, const char *name, struct slice *ret)
+{
+	struct slice rest = request_given(r, REQUEST_P_QUERY), wanted = slice_of(name);
+
+	*ret = (struct slice){ NULL, 0 };
+	while (rest.len > 0) {
+		struct slice pair = rest, key = { NULL, 0 }, value = { NULL, 0 };
+		if (!slice_cut(rest, '&', &pair, &rest))
+			rest.len = 0;
+		key = pair;
+		if (!slice_cut(pair, '=', &key, &value))
+			value.len = 0;
+		if (!slice_eq(key, wanted))
+			continue;
+		return decode(value, r->arena, ret) ||
+		    api_refuse(r, REQUEST_R_BAD_REQUEST, arena_printf(r->arena, "the query parameter %s cannot be decoded", name));
+	}
+	return true;
+}
+
+bool
+api_query_int(struct request *r, const char *name, int64_t least, int64_t most, int64_t fallback, int64_t *ret)
+{
+	struct slice text;
+
+	*ret = fallback;
+	if (!api_query(r, name, &text))
+		return false;
+	return text.len == 0 || slice_to_i64(text, least, most, ret) == 0 ||
+	    api_refuse(r, REQUEST_R_VALIDATION_ERROR, arena_printf(r->arena, "%s must be a whole number from %lld to %lld", name,
+	        (long long)least, (long long)most));
+}
+
+/* ---- answers ---- */
+
+void
+api_answer(struct request *r, struct json *data, struct json *meta)
+{
+	CLEANUP(json_freep) struct json *owned = data, *other = meta;
+	int64_t now = clock_wall_us();
+
+	answer_begin(r, HTTP_OK);
+	answer_bool(r, "success", true);
+	answer_json(r, "data", data);
+	answer_open(r, "meta");
+	answer_text(r, "request_id", slice_of(r->id));
+	if (other) {
+		struct json_iter at = { 0 };
+		while (json_next(other, &at))
+			answer_json(r, at.key, at.value);
+	}
+	answer_float(r, "timestamp", now);
+	answer_close(r);
+	answer_null(r, "error");
+	answer_end(r);
+	if (!owned)
+		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+}
+
+bool
+api_text(const struct json *object, const char *key, struct slice *ret)
+{
+	const struct json *value;
+	enum json_type type = json_get(object, key, &value);
+
+	*ret = (struct slice){ NULL, 0 };
+	if (type == JSON_STRING)
+		*ret = json_text(value);
+	return type == JSON_STRING || type == JSON_ABSENT || type == JSON_NULL || (type == JSON_BOOL && !json_true(value));
+}

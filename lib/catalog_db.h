@@ -1,0 +1,17 @@
+/* catalog_db: what the files catalog_*.c share.  Nothing else includes this. */
+#ifndef PONTE_CATALOG_DB_H
+#define PONTE_CATALOG_DB_H
+
+#include "lib/catalog.h"
+#include "lib/db.h"
+
+#define CATALOG_FOREVER INT64_MAX       /* gen_last of what is to be seen on and on */
+
+struct catalog {
+	struct db db;
+};
+
+/* Commits when r is 0, else undoes the transaction; returns the result. */
+MUST_CHECK int catalog_leave(struct catalog *, int r);
+
+#endif

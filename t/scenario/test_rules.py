@@ -1,0 +1,147 @@
+"""Odoo's addons push rules; the hub reads them."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+from conftest import wait_for
+
+BASE = "/api/v1/business-rules"
+FIELD_TOKEN = "account_7-3f9c21ab"
+
+
+def rules(n=3, **more):
+    return dict({"basic_info": {"company_name": "Padaria"},
+                 "permanent_rules": [{"name": f"Regra {k}", "description": f"descrição {k}", "type": "product"} for k in range(n)],
+                 "temporary_rules": [{"name": "Semana do pão", "description": "10% de desconto no pão francês", "type": "payment",
+                                      "date_start": "2026-05-05 03:00:00", "date_end": False}]}, **more)
+
+
+@pytest.fixture
+def shop(make):
+    i = make()
+    i.tenant("account_7")
+    (i.dir / "field.token").write_text(FIELD_TOKEN + "\n")
+    os.chmod(i.dir / "field.token", 0o600)
+    i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--token-file", i.dir / "field.token")
+    return i
+
+
+def bearer(token=FIELD_TOKEN):
+    return {"Authorization": "Bearer " + token}
+
+
+def push(i, body, path=BASE + "/sync?account_id=account_7", token=FIELD_TOKEN):
+    return i.ask("POST", path, json.dumps(body), bearer(token))
+
+
+def get(i, path, token=FIELD_TOKEN):
+    return i.ask("GET", BASE + path, headers=bearer(token))
+
+
+def test_a_push_is_seen_at_once_and_again_changes_nothing(shop):
+    i = shop
+    first = push(i, rules())
+    assert first.status == 200, first
+    assert list(first.json) == ["success", "data", "meta", "error"] and first.json["success"] is True
+    data = first.json["data"]
+    assert (data["permanent_rules"], data["temporary_rules"], data["vectorized_rules"], data["sync_status"]) == (3, 1, 4, "completed")
+    assert "unchanged" not in data
+    assert push(i, rules()).json["data"]["unchanged"] is True
+    active = get(i, "/active").json["data"]
+    assert [r["name"] for r in active] == ["Regra 0", "Regra 1", "Regra 2", "Semana do pão"]
+    ids = {r["name"]: r["id"] for r in active}
+    assert push(i, rules(2), "/webhook" + BASE + "/sync?account_id=account_7").json["data"]["vectorized_rules"] == 3
+    left = {r["name"]: r["id"] for r in get(i, "/active").json["data"]}
+    assert left == {n: ids[n] for n in ("Regra 0", "Regra 1", "Semana do pão")}
+    push(i, rules(3))
+    assert {r["name"]: r["id"] for r in get(i, "/active").json["data"]} == ids
+    assert push(i, {"permanent_rules": [], "temporary_rules": []}).json["data"]["vectorized_rules"] == 0
+    assert get(i, "/active").json["data"] == []
+    assert push(i, {"basic_info": {}}).json["data"]["sync_status"] == "queued"
+
+
+def test_searched_by_words(shop):
+    i = shop
+    push(i, rules(permanent_rules=[{"name": "Horário", "description": "Abrimos às 8h", "type": "schedule"},
+                                   {"name": "Entrega", "description": "Entregamos em até 2 dias úteis", "type": "delivery"}]))
+    found = get(i, "/semantic-search?query=hor%C3%A1rios&limit=2&score_threshold=0.5").json
+    assert [r["name"] for r in found["data"]] == ["Horário"] and found["data"][0]["similarity_score"] == 1.0
+    assert (found["meta"]["query"], found["meta"]["limit"], found["meta"]["score_threshold"]) == ("horários", 2, 0.5)
+    assert [r["name"] for r in get(i, "/semantic-search?query=ENTREGAS+dia&score_threshold=0.3").json["data"]] == ["Entrega"]
+    assert get(i, "/semantic-search?query=foguete").json["data"] == []
+    assert get(i, "/semantic-search?query=%22+OR+*+NEAR(").status == 200
+
+
+def test_what_is_wrong_is_named_and_nothing_is_stored(shop):
+    i = shop
+    push(i, rules())
+    for body, code, status, words in (
+            (rules(permanent_rules=[{"name": False, "description": "x", "type": "y"}]), "BAD_SCHEMA", 422, "permanent_rules[0].name is missing"),
+            (rules(permanent_rules="x"), "BAD_SCHEMA", 422, "permanent_rules is not an array"),
+            (rules(temporary_rules=[{"name": "a", "date_start": "05/05/2026"}]), "BAD_SCHEMA", 422, "temporary_rules[0].date_start"),
+            (rules(temporary_rules=[{"name": "a", "date_start": "2026-02-31 00:00:00"}]), "BAD_SCHEMA", 422, "date_start is no time"),
+            (b"{", "BAD_JSON", 400, "byte 1"), (b'{"a":1,"a":2}', "BAD_SCHEMA", 422, "byte")):
+        r = i.ask("POST", BASE + "/sync", body if isinstance(body, bytes) else json.dumps(body), bearer())
+        assert (r.status, r.json["code"]) == (status, code), r
+        assert words in r.json["error"]["message"] and r.json["error"] == r.json["detail"] and r.json["meta"]["request_id"]
+    assert len(get(i, "/active").json["data"]) == 4
+
+
+def test_who_may(shop):
+    i = shop
+    i.tenant("other", account=8, installation="eight")
+    theirs = json.loads(i.run("token", "new", "t", "--tenant", "other", "--scope", "sync,read", "--json").stdout)["token"]
+    reply = json.loads(i.run("token", "new", "r", "--tenant", "other", "--scope", "reply", "--json").stdout)["token"]
+    push(i, rules())
+    assert i.ask("POST", BASE + "/sync?account_id=account_7", json.dumps(rules()), {"Authorization": ""}).status == 401
+    assert push(i, rules(), token="account_7-00000000").status == 401
+    assert push(i, rules(), token=theirs).json["code"] == "AUTHORIZATION_ERROR"
+    assert push(i, rules(), BASE + "/sync", reply).status == 403
+    assert get(i, "/active", theirs).json["data"] == []
+    one = get(i, "/active").json["data"][0]["id"]
+    assert get(i, f"/{one}").json["data"]["name"] == "Regra 0" and get(i, f"/{one}", theirs).status == 404
+    assert get(i, "/seven").status == 422
+    assert FIELD_TOKEN not in i.log_tail(1000)
+
+
+def test_ten_thousand_rules_delay_no_webhook(shop):
+    from conftest import message
+    i = shop
+    import threading
+    done = []
+    t = threading.Thread(target=lambda: done.append(push(i, rules(10000))))
+    t.start()
+    times = []
+    import time
+    while t.is_alive():
+        began = time.monotonic()
+        assert i.send(message("oi", conversation=1 + len(times)), tenant="account_7").status == 200
+        times.append(time.monotonic() - began)
+    t.join()
+    assert done[0].status == 200 and done[0].json["data"]["vectorized_rules"] == 10001, done
+    assert get(i, "?page=500&page_size=20").json["data"]["total_pages"] == 501
+    print(len(times), max(times))
+
+
+def test_the_fixture_of_the_field(shop):
+    fixtures = pathlib.Path(os.environ.get("PONTE_FIXTURES", "")) / "odoo-addon"
+    if not (fixtures / "requests.json").exists():
+        pytest.skip("no fixtures")
+    for row in json.loads((fixtures / "requests.json").read_text()):
+        if "scheduling" not in row["path"] and "/sync?" not in row["path"]:
+            continue
+        r = shop.ask(row["method"], row["path"], (fixtures / row["file"]).read_bytes(), row["headers"])
+        assert r.status == row["expect"]["default"], (row["file"], r)
+
+
+def test_a_restart_loses_nothing(shop):
+    i = shop
+    push(i, rules())
+    ids = [r["id"] for r in get(i, "/active").json["data"]]
+    i.kill("ponte-keeper")
+    assert [r["id"] for r in get(i, "/active").json["data"]] == ids
+    wait_for(lambda: push(i, rules(5)).status == 200, why="a push after the restart", show=i.log_tail)
+    assert len(get(i, "/active").json["data"]) == 6
