@@ -434,6 +434,13 @@ json_add(struct json *array, struct json *value)
 }
 
 int
+json_add_int(struct json *array, int64_t value)
+{
+	struct json_object *made = json_object_new_int64(value);
+	return made ? json_add(array, outer(made)) : -ENOMEM;
+}
+
+int
 json_add_text(struct json *array, struct slice text)
 {
 	struct json_object *value = new_text(text);

@@ -80,6 +80,7 @@ MUST_CHECK int json_set_double(struct json *obj, const char *key, double value);
 MUST_CHECK int json_set_null(struct json *obj, const char *key);
 MUST_CHECK int json_add(struct json *array, struct json *value);
 MUST_CHECK int json_add_text(struct json *array, struct slice text);
+MUST_CHECK int json_add_int(struct json *array, int64_t value);
 /* A second owner of the same value: put a part of one document into another. */
 struct json *json_ref(const struct json *value);
 void json_remove(struct json *obj, const char *key);

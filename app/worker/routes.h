@@ -31,6 +31,13 @@ void on_rules_active(struct request *);
 void on_rules_search(struct request *);
 void on_rules_list(struct request *);
 void on_rules_one(struct request *);
+void on_company_sync(struct request *);             /* company.c */
+void on_company_processed(struct request *);
+void on_service_processed(struct request *);
+void on_documents_sync(struct request *);           /* documents.c */
+void on_documents_clear(struct request *);
+void on_documents_list(struct request *);
+void on_documents_processed(struct request *);
 void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
 
 #endif

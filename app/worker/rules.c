@@ -5,38 +5,17 @@
 #include <string.h>
 
 #include "app/worker/api.h"
+#include "app/worker/catalogue.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
-#include "app/worker/worker.h"
 #include "lib/clock.h"
-
-/* Every answer from the catalogue needs it open; a worker opens it when it is
- * first asked.  NULL: the request is answered. */
-static struct catalog *
-catalog_of(struct request *r)
-{
-	struct worker *w = r->worker;
-	char why[CATALOG_TEXT];
-
-	if (!w->catalog && catalog_open_to_read(w->config->store.catalog.ptr, &w->catalog, why) != 0) {
-		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("the catalogue cannot be read now"));
-		return NULL;
-	}
-	return w->catalog;
-}
-
-static bool
-read_failed(struct request *r)
-{
-	return api_refuse(r, REQUEST_R_DATABASE_ERROR, SLICE("the catalogue cannot be read now"));
-}
 
 /* ---- pushed ---- */
 
 static int
 count_kind(struct request *r, unsigned kinds, int64_t *ret)
 {
-	struct catalog *c = catalog_of(r);
+	struct catalog *c = catalogue_of(r);
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = kinds };
 
 	return c ? catalog_count(c, &f, ret) : -ENOENT;
@@ -57,7 +36,7 @@ answer_sync(struct request *r, unsigned kinds, bool same, const char *pull)
 		if (count_kind(r, CATALOG_BIT(k), &n) < 0) {
 			json_free(data);
 			if (r->answer.status == 0)
-				read_failed(r);
+				catalogue_failed(r);
 			return;
 		}
 		snprintf(key, sizeof(key), "%s_rules", catalog_kind_text((enum catalog_kind)k));
@@ -82,7 +61,7 @@ answer_sync(struct request *r, unsigned kinds, bool same, const char *pull)
 }
 
 static bool
-shelf_wrong(struct request *r, const struct shelf *s, int e)
+refuse_shelf(struct request *r, const struct shelf *s, int e)
 {
 	if (e == SHELF_E_WRONG)
 		return api_refuse(r, REQUEST_R_BAD_SCHEMA, s->why.len ? s->why : SLICE("the rules cannot be read"));
@@ -122,7 +101,7 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 	if (e == 0)
 		e = read_lists(&s, doc, shelf, &shelves);
 	if (e != 0) {
-		shelf_wrong(r, &s, e);
+		refuse_shelf(r, &s, e);
 		return;
 	}
 	/* Neither list: it asks for a pull.  What is stored stays. */
@@ -179,14 +158,15 @@ static void
 add_rule(struct rules *to, const struct catalog_item *item, double score)
 {
 	struct json *rule = json_new_object();
-	int e = rule ? json_set_int(rule, to->score ? "rule_id" : "id", item->id) : -ENOMEM;
+	bool company = item->kind == CATALOG_K_METADATA;
+	int e = rule ? json_set_int(rule, to->score ? "rule_id" : "id", company ? 0 : item->id) : -ENOMEM;
 
 	if (e == 0)
-		e = json_set_text(rule, "name", item->name);
+		e = json_set_text(rule, "name", company ? SLICE("Company information") : item->name);
 	if (e == 0)
 		e = json_set_text(rule, "description", item->description);
 	if (e == 0)
-		e = json_set_text(rule, "type", item->type);
+		e = json_set_text(rule, "type", company ? SLICE("company_metadata") : item->type);
 	if (e == 0)
 		e = json_set_int(rule, "priority", item->priority);
 	if (e == 0)
@@ -246,12 +226,12 @@ on_rules_active(struct request *r)
 	struct rules rules = { .list = NULL };
 	struct catalog *c;
 
-	if (!api_account(r) || !api_query(r, "rule_type", &f.type) || !(c = catalog_of(r)))
+	if (!api_account(r) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r)))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || catalog_list(c, &f, each_rule, &rules) < 0) {
 		json_free(rules.list);
-		read_failed(r);
+		catalogue_failed(r);
 		return;
 	}
 	api_answer(r, finish(&rules), NULL);
@@ -308,13 +288,13 @@ on_rules_search(struct request *r)
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
 		return;
 	}
-	if (!(c = catalog_of(r)))
+	if (!(c = catalogue_of(r)))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || words_new(&words) < 0 || words_stems(words, query, &stems) < 0
 	    || catalog_search(c, &f, buf_view(&stems), threshold, each_found, &rules) < 0) {
 		json_free(rules.list);
-		read_failed(r);
+		catalogue_failed(r);
 		return;
 	}
 	api_answer(r, finish(&rules), search_meta(query, f.limit, threshold));
@@ -330,7 +310,7 @@ on_rules_list(struct request *r)
 	struct catalog *c;
 
 	if (!api_account(r) || !api_query_int(r, "page", 1, 1000000, 1, &page) || !api_query_int(r, "page_size", 1, 1000, 20, &size)
-	    || !api_query(r, "active_only", &active) || !api_query(r, "rule_type", &f.type) || !(c = catalog_of(r)))
+	    || !api_query(r, "active_only", &active) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r)))
 		return;
 	f.now_us = slice_eq_nocase(active, SLICE("true")) || slice_eq(active, SLICE("1")) ? clock_wall_us() : 0;
 	f.limit = size;
@@ -340,7 +320,7 @@ on_rules_list(struct request *r)
 	if (!data || !rules.list || catalog_list(c, &f, each_rule, &rules) < 0 || catalog_count(c, &f, &total) < 0) {
 		json_free(data);
 		json_free(rules.list);
-		read_failed(r);
+		catalogue_failed(r);
 		return;
 	}
 	struct json *list = finish(&rules);
@@ -374,12 +354,12 @@ on_rules_one(struct request *r)
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a rule is a whole number"));
 		return;
 	}
-	if (!(c = catalog_of(r)))
+	if (!(c = catalogue_of(r)))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || catalog_list(c, &f, each_rule, &rules) < 0 || rules.failed) {
 		json_free(rules.list);
-		read_failed(r);
+		catalogue_failed(r);
 		return;
 	}
 	if (json_at(rules.list, 0, &one) == JSON_OBJECT)

@@ -40,8 +40,8 @@ shelf_time(struct slice text, int64_t *ret_us)
 
 /* ---- items ---- */
 
-static int
-wrong(struct shelf *s, const char *list, size_t i, const char *field, const char *fault)
+int
+shelf_wrong(struct shelf *s, const char *list, size_t i, const char *field, const char *fault)
 {
 	s->why = arena_printf(s->r->arena, "%s[%zu].%s %s", list, i, field, fault);
 	return SHELF_E_WRONG;
@@ -59,7 +59,6 @@ index_text(struct shelf *s, struct slice name, struct slice more, struct slice *
 	return e;
 }
 
-/* Of everything that an item says. */
 static int
 seal(struct shelf *s, struct catalog_item *item)
 {
@@ -82,15 +81,23 @@ seal(struct shelf *s, struct catalog_item *item)
 	return e;
 }
 
+int
+shelf_seal(struct shelf *s, struct catalog_item *item)
+{
+	int e = index_text(s, item->name, item->description, &item->stems);
+
+	return e == 0 ? seal(s, item) : e;
+}
+
 static int
 date_of(struct shelf *s, const struct json *rule, const char *list, size_t i, const char *field, int64_t *ret_us)
 {
 	struct slice text;
 
 	if (!api_text(rule, field, &text))
-		return wrong(s, list, i, field, "is not a string");
+		return shelf_wrong(s, list, i, field, "is not a string");
 	if (text.len > 0 && shelf_time(text, ret_us) != 0)
-		return wrong(s, list, i, field, "is no time like 2026-01-02 10:00:00");
+		return shelf_wrong(s, list, i, field, "is no time like 2026-01-02 10:00:00");
 	return 0;
 }
 
@@ -103,22 +110,22 @@ read_rule(struct shelf *s, const struct json *rule, const char *list, size_t i, 
 	int e;
 
 	if (json_type_of(rule) != JSON_OBJECT)
-		return wrong(s, list, i, "", "is not an object");
+		return shelf_wrong(s, list, i, "", "is not an object");
 	if (!api_text(rule, "name", &item.name))
-		return wrong(s, list, i, "name", "is not a string");
+		return shelf_wrong(s, list, i, "name", "is not a string");
 	if (slice_trim(item.name).len == 0)
-		return wrong(s, list, i, "name", "is missing");
+		return shelf_wrong(s, list, i, "name", "is missing");
 	if (item.name.len > NAME_MAX_BYTES)
-		return wrong(s, list, i, "name", "is longer than 1000 bytes");
+		return shelf_wrong(s, list, i, "name", "is longer than 1000 bytes");
 	if (!api_text(rule, "description", &item.description))
-		return wrong(s, list, i, "description", "is not a string");
+		return shelf_wrong(s, list, i, "description", "is not a string");
 	if (!api_text(rule, kind == CATALOG_K_SCHEDULING ? "service_type" : "type", &item.type))
-		return wrong(s, list, i, "type", "is not a string");
+		return shelf_wrong(s, list, i, "type", "is not a string");
 	e = date_of(s, rule, list, i, "date_start", &item.starts_us);
 	if (e == 0)
 		e = date_of(s, rule, list, i, "date_end", &item.ends_us);
 	if (e == 0 && item.ends_us && item.ends_us < item.starts_us)
-		e = wrong(s, list, i, "date_end", "is before date_start");
+		e = shelf_wrong(s, list, i, "date_end", "is before date_start");
 	if (e != 0)
 		return e;
 	if (json_get(rule, "rule_id", &value) == JSON_INT)
@@ -127,9 +134,7 @@ read_rule(struct shelf *s, const struct json *rule, const char *list, size_t i, 
 		e = json_print(rule, &data);
 	item.data = arena_copy(s->r->arena, buf_view(&data));
 	if (e == 0)
-		e = index_text(s, item.name, item.description, &item.stems);
-	if (e == 0)
-		e = seal(s, &item);
+		e = shelf_seal(s, &item);
 	*ret = item;
 	return e;
 }

@@ -25,6 +25,11 @@ MUST_CHECK int shelf_rules(struct shelf *, const struct json *list, const char *
 MUST_CHECK int shelf_object(struct shelf *, enum catalog_kind, struct slice key, const struct json *object, struct slice text,
     struct catalog_shelf_push *ret);
 
+/* Says what is wrong with item i of a list; SHELF_E_WRONG. */
+int shelf_wrong(struct shelf *, const char *list, size_t i, const char *field, const char *fault);
+/* What an item is found by, and the hash of all that it says.  0 or -ENOMEM. */
+MUST_CHECK int shelf_seal(struct shelf *, struct catalog_item *);
+
 /* "YYYY-MM-DD HH:MM:SS" or "YYYY-MM-DD", UTC.  0 or -EINVAL. */
 MUST_CHECK int shelf_time(struct slice text, int64_t *ret_us);
 

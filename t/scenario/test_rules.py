@@ -145,3 +145,57 @@ def test_a_restart_loses_nothing(shop):
     assert [r["id"] for r in get(i, "/active").json["data"]] == ids
     wait_for(lambda: push(i, rules(5)).status == 200, why="a push after the restart", show=i.log_tail)
     assert len(get(i, "/active").json["data"]) == 6
+
+
+def test_the_company_of_itself(shop):
+    i = shop
+    sent = {"company_info": {"company_name": "Padaria São João", "website": "https://padaria.example", "description": False,
+                             "company_values": False, "business_area": "restaurant", "business_area_other": False},
+            "customer_service": {"greeting_message": "Oi!", "communication_style": "friendly", "emoji_usage": "none",
+                                 "inform_promotions_at_start": True},
+            "business_hours": {"start": 6.5, "end": 20.0, "lunch_break": {"enabled": False, "start": 0.0, "end": 0.0},
+                               "days": {"monday": True, "tuesday": True, "wednesday": True, "thursday": True, "friday": True,
+                                        "saturday": True, "sunday": False, "saturday_hours": {"start": 7.0, "end": 13.1}}},
+            "social_media": {"show_website": True, "show_instagram": False, "show_facebook": False, "instagram_url": False,
+                             "facebook_url": False}}
+    data = push(i, sent, BASE + "/sync-company-metadata").json["data"]
+    assert data == {
+        "company_info": {"company_name": "Padaria São João", "description": "", "company_values": "", "business_area": "restaurant",
+                         "business_area_other": ""},
+        "online_channels": {"website": {"url": "https://padaria.example", "mention_at_end": True},
+                            "facebook": {"url": "", "mention_at_end": False}, "instagram": {"url": "", "mention_at_end": False}},
+        "business_hours": {"days": [0, 1, 2, 3, 4, 5], "start_time": "06:30", "end_time": "20:00", "saturday_start_time": "07:00",
+                           "saturday_end_time": "13:06", "has_lunch_break": False, "lunch_break_start": "00:00", "lunch_break_end": "00:00"},
+        "customer_service": {"greeting_message": "Oi!", "communication_style": "friendly", "emoji_usage": "none"},
+        "promotions": {"inform_at_start": True}}
+    stored = get(i, "/processed/company-metadata").json["data"]
+    assert stored["found"] is True and {k: stored["metadata"][k] for k in data} == data
+    assert set(get(i, "/processed/service-config").json["data"]["service_config"]) == {"customer_service", "business_hours",
+                                                                                       "online_channels", "last_updated"}
+    found = get(i, "/semantic-search?query=padaria").json["data"][0]
+    assert (found["rule_id"], found["type"], found["rule_data"]["business_hours"]["start_time"]) == (0, "company_metadata", "06:30")
+    for wrong in ({"company_info": {"company_name": 7}}, {"business_hours": {"start": 25}}):
+        assert push(i, wrong, BASE + "/sync-company-metadata").json["code"] == "BAD_SCHEMA"
+    assert get(i, "/processed/company-metadata").json["data"]["metadata"]["company_info"] == data["company_info"]
+
+
+def test_documents_merge_by_id(shop):
+    i = shop
+    doc = {"id": 42, "name": "Trocas", "document_type": "support", "content": "Trocas em até 7 dias.", "active": True,
+           "visible_in_ai": True, "create_date": "2026-05-02 12:10:00"}
+
+    def sync(*docs, **more):
+        return push(i, dict({"account_id": "account_7", "business_rule_id": 1, "documents": list(docs)}, **more),
+                    BASE + "/sync-support-documents?account_id=account_7")
+
+    r = sync(doc, dict(doc, id=43, name="Antigo", active=False)).json
+    assert (r["success"], r["synced_docs"], r["total"], r["message"]) == (True, ["42"], 1, "1 document") and r["data"]["synced_docs"] == ["42"]
+    sync(dict(doc, id=44, name="Entrega", content="Entregamos amanhã"))
+    assert [d["id"] for d in get(i, "/documents").json["data"]["documents"]] == [44, 42]
+    sync(dict(doc, visible_in_ai=False))
+    assert [d["name"] for d in get(i, "/processed/support-documents").json["data"]["documents"]] == ["Entrega"]
+    assert (sync().status, sync().json["detail"]["code"]) == (422, "VALIDATION_ERROR")
+    assert sync(dict(doc, id="x")).json["error"]["message"] == "documents[0].id is not a positive whole number"
+    assert sync(doc, account_id="account_8").status == 403
+    assert push(i, {}, BASE + "/clear-support-documents").json["data"]["documents_removed"] == 1
+    assert get(i, "/documents").json["data"] == {"documents": [], "total": 0}

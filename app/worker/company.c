@@ -1,0 +1,290 @@
+/* Company metadata: pushed by the addons, read by the hub. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/worker/api.h"
+#include "app/worker/catalogue.h"
+#include "app/worker/routes.h"
+#include "app/worker/shelf.h"
+#include "lib/clock.h"
+
+struct building {
+	struct request    *r;
+	const struct json *from;
+	struct json       *to;
+	int                failed;
+	const char        *wrong;       /* the field, "" for none */
+};
+
+static const struct json *
+part(const struct json *from, const char *key)
+{
+	const struct json *value;
+
+	return json_get(from, key, &value) == JSON_OBJECT ? value : NULL;
+}
+
+static void
+put_text(struct building *b, const struct json *from, const char *key, struct json *to, const char *as)
+{
+	struct slice text;
+
+	if (!api_text(from, key, &text) && !*b->wrong)
+		b->wrong = key;
+	if (b->failed == 0)
+		b->failed = json_set_text(to, as, text);
+}
+
+static void
+put_bool(struct building *b, const struct json *from, const char *key, struct json *to, const char *as)
+{
+	const struct json *value;
+
+	json_get(from, key, &value);
+	if (b->failed == 0)
+		b->failed = json_set_bool(to, as, json_true(value));
+}
+
+/* Odoo's hours are numbers: 8.5 is half past eight.  Minutes are cut off. */
+static void
+put_hour(struct building *b, const struct json *from, const char *key, struct json *to, const char *as)
+{
+	const struct json *value;
+	double hours = 0;
+	char text[16];
+
+	enum json_type type = json_get(from, key, &value);
+	if (type == JSON_INT || type == JSON_DOUBLE)
+		(void)!json_number(value, &hours);
+	if (!(hours >= 0 && hours <= 24)) {
+		b->wrong = *b->wrong ? b->wrong : key;
+		hours = 0;
+	}
+	/* 8.1 is 8:06 and not 8:05: what binary loses is given back. */
+	int minutes = (int)floor(hours * 60 + 1e-6);
+	snprintf(text, sizeof(text), "%02d:%02d", minutes / 60, minutes % 60);
+	if (b->failed == 0)
+		b->failed = json_set_text(to, as, slice_of(text));
+}
+
+static struct json *
+begin_part(struct building *b, struct json *in, const char *key)
+{
+	struct json *made = json_new_object();
+
+	if (b->failed == 0)
+		b->failed = made ? json_set(in, key, made) : -ENOMEM;
+	else
+		json_free(made);
+	return b->failed == 0 ? made : NULL;
+}
+
+static void
+put_company(struct building *b)
+{
+	static const char *const keys[] = { "company_name", "description", "company_values", "business_area", "business_area_other" };
+	const struct json *from = part(b->from, "company_info");
+	struct json *to = begin_part(b, b->to, "company_info");
+
+	for (size_t i = 0; i < ARRAY_LEN(keys) && to; i++)
+		put_text(b, from, keys[i], to, keys[i]);
+}
+
+static void
+put_channels(struct building *b)
+{
+	static const struct { const char *name, *shown, *shown_newer, *url; } channels[] = {
+		{ "website", "show_website", "mention_website_at_end", "website" },
+		{ "facebook", "show_facebook", "mention_facebook_at_end", "facebook_url" },
+		{ "instagram", "show_instagram", "mention_instagram_at_end", "instagram_url" },
+	};
+	const struct json *social = part(b->from, "social_media"), *company = part(b->from, "company_info"), *value;
+	struct json *to = begin_part(b, b->to, "online_channels");
+
+	for (size_t i = 0; i < ARRAY_LEN(channels) && to; i++) {
+		struct json *one = begin_part(b, to, channels[i].name);
+		if (!one)
+			return;
+		put_text(b, i == 0 ? company : social, channels[i].url, one, "url");
+		bool newer = json_get(social, channels[i].shown_newer, &value) != JSON_ABSENT;
+		put_bool(b, social, newer ? channels[i].shown_newer : channels[i].shown, one, "mention_at_end");
+	}
+}
+
+static void
+put_hours(struct building *b)
+{
+	static const char *const days[] = { "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday" };
+	const struct json *hours = part(b->from, "business_hours"), *week = part(hours, "days"), *lunch = part(hours, "lunch_break"), *value;
+	const struct json *saturday = part(week, "saturday_hours");
+	struct json *to = begin_part(b, b->to, "business_hours"), *list = json_new_array();
+
+	if (to && b->failed == 0)
+		b->failed = list ? json_set(to, "days", list) : -ENOMEM;
+	else
+		json_free(list);
+	for (size_t i = 0; i < ARRAY_LEN(days) && b->failed == 0; i++) {
+		json_get(week, days[i], &value);
+		if (json_true(value))
+			b->failed = json_add_int(list, (int64_t)i);
+	}
+	if (b->failed)
+		return;
+	put_hour(b, hours, "start", to, "start_time");
+	put_hour(b, hours, "end", to, "end_time");
+	put_hour(b, saturday, "start", to, "saturday_start_time");
+	put_hour(b, saturday, "end", to, "saturday_end_time");
+	put_bool(b, lunch, "enabled", to, "has_lunch_break");
+	put_hour(b, lunch, "start", to, "lunch_break_start");
+	put_hour(b, lunch, "end", to, "lunch_break_end");
+}
+
+static void
+put_service(struct building *b)
+{
+	static const char *const keys[] = { "greeting_message", "communication_style", "emoji_usage" };
+	const struct json *from = part(b->from, "customer_service");
+	struct json *to = begin_part(b, b->to, "customer_service");
+
+	for (size_t i = 0; i < ARRAY_LEN(keys) && to; i++)
+		put_text(b, from, keys[i], to, keys[i]);
+	to = begin_part(b, b->to, "promotions");
+	if (to)
+		put_bool(b, from, "inform_promotions_at_start", to, "inform_at_start");
+}
+
+/* What it is found by. */
+static struct slice
+words_of(struct request *r, const struct json *from)
+{
+	const struct json *company = part(from, "company_info"), *service = part(from, "customer_service");
+	struct slice name, description, values, area, greeting;
+
+	(void)api_text(company, "company_name", &name);
+	(void)api_text(company, "description", &description);
+	(void)api_text(company, "company_values", &values);
+	(void)api_text(company, "business_area", &area);
+	(void)api_text(service, "greeting_message", &greeting);
+	return arena_printf(r->arena, "%.*s %.*s %.*s %.*s %.*s empresa horário funcionamento", (int)name.len, name.ptr ? name.ptr : "",
+	    (int)description.len, description.ptr ? description.ptr : "", (int)values.len, values.ptr ? values.ptr : "",
+	    (int)area.len, area.ptr ? area.ptr : "", (int)greeting.len, greeting.ptr ? greeting.ptr : "");
+}
+
+void
+on_company_sync(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL, *to = json_new_object();
+	CLEANUP(words_freep) struct words *words = NULL;
+	struct catalog_shelf_push push;
+	const struct json *from;
+	bool same;
+
+	if (!api_account(r) || !api_body(r, &doc))
+		return;
+	/* A newer addon wraps it. */
+	from = json_get(doc, "company_metadata", &from) == JSON_OBJECT ? from : doc;
+	struct building b = { .r = r, .from = from, .to = to, .failed = to ? 0 : -ENOMEM, .wrong = "" };
+	put_company(&b);
+	put_channels(&b);
+	put_hours(&b);
+	put_service(&b);
+	if (*b.wrong) {
+		api_refuse(r, REQUEST_R_BAD_SCHEMA, arena_printf(r->arena, "%s is of another type than Odoo sends, or no hour of a day", b.wrong));
+		return;
+	}
+	struct shelf s = { .r = r };
+	int e = b.failed ? b.failed : words_new(&words);
+	s.words = words;
+	if (e == 0)
+		e = shelf_object(&s, CATALOG_K_METADATA, SLICE("company"), to, words_of(r, from), &push);
+	if (e != 0) {
+		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+		return;
+	}
+	if (shelf_push(r, &push, 1, "company metadata", (struct slice){ NULL, 0 }, &same))
+		api_answer(r, json_ref(to), NULL);
+}
+
+/* ---- read ---- */
+
+struct found { struct json *data; int64_t updated_us; int failed; };
+
+static void
+take(void *context, const struct catalog_item *item)
+{
+	struct found *f = context;
+
+	if (!f->data)
+		f->failed = json_parse(item->data, &f->data);
+	f->updated_us = item->updated_us;
+}
+
+static bool
+find(struct request *r, struct found *ret)
+{
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_METADATA) };
+	struct catalog *c = catalogue_of(r);
+
+	*ret = (struct found){ .data = NULL };
+	if (!c)
+		return false;
+	return (catalog_list(c, &f, take, ret) == 0 && ret->failed == 0) || catalogue_failed(r);
+}
+
+static void
+answer_found(struct request *r, const char *name, const char *const *keys, size_t n)
+{
+	struct json *data = json_new_object(), *inner = json_new_object();
+	const struct json *value;
+	struct found f;
+	char text[CLOCK_TEXT];
+	int e = data && inner ? 0 : -ENOMEM;
+
+	if (!find(r, &f)) {
+		json_free(data);
+		json_free(inner);
+		return;
+	}
+	if (e == 0)
+		e = json_set_bool(data, "found", f.data != NULL);
+	if (e == 0 && !f.data)
+		e = json_set_text(data, "message", SLICE("no company metadata was synced yet"));
+	for (size_t i = 0; i < n && e == 0 && f.data; i++)
+		if (json_get(f.data, keys[i], &value) == JSON_OBJECT)
+			e = json_set(inner, keys[i], json_ref(value));
+	clock_text(f.updated_us, text);
+	text[19] = '\0';
+	if (e == 0 && f.data)
+		e = json_set_text(inner, "last_updated", slice_of(text));
+	if (e == 0 && f.data) {
+		e = json_set(data, name, inner);
+		inner = NULL;
+	}
+	json_free(inner);
+	json_free(f.data);
+	if (e < 0) {
+		json_free(data);
+		data = NULL;
+	}
+	api_answer(r, data, NULL);
+}
+
+void
+on_company_processed(struct request *r)
+{
+	static const char *const keys[] = { "company_info", "business_hours", "online_channels", "customer_service", "promotions" };
+
+	if (api_account(r))
+		answer_found(r, "metadata", keys, ARRAY_LEN(keys));
+}
+
+void
+on_service_processed(struct request *r)
+{
+	static const char *const keys[] = { "customer_service", "business_hours", "online_channels" };
+
+	if (api_account(r))
+		answer_found(r, "service_config", keys, ARRAY_LEN(keys));
+}

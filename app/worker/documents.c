@@ -1,0 +1,256 @@
+/* Support documents: pushed by the addons, which name some of them at a time. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/worker/api.h"
+#include "app/worker/catalogue.h"
+#include "app/worker/routes.h"
+#include "app/worker/shelf.h"
+#include "lib/clock.h"
+
+struct sync {
+	struct request *r;
+	struct shelf    shelf;
+	const struct json *list;
+	struct catalog_item *item;
+	struct json    *synced;         /* the ids that are stored now, as texts */
+	size_t          items;
+};
+
+static bool
+off(const struct json *document, const char *key)
+{
+	const struct json *value;
+
+	return json_get(document, key, &value) == JSON_BOOL && !json_true(value);
+}
+
+/* 0, SHELF_E_WRONG or -ENOMEM. */
+static int
+read_document(struct sync *s, const struct json *document, size_t i)
+{
+	const struct json *value;
+	struct catalog_item *item = &s->item[s->items];
+	struct slice created;
+	int64_t id = 0;
+	char text[24];
+
+	json_get(document, "id", &value);
+	if (json_int(value, &id) != 0 || id <= 0)
+		return shelf_wrong(&s->shelf, "documents", i, "id", "is not a positive whole number");
+	*item = (struct catalog_item){ .kind = CATALOG_K_DOCUMENT, .odoo_id = id };
+	if (!api_text(document, "name", &item->name) || slice_trim(item->name).len == 0)
+		return shelf_wrong(&s->shelf, "documents", i, "name", "is missing or is not a string");
+	if (!api_text(document, "content", &item->description))
+		return shelf_wrong(&s->shelf, "documents", i, "content", "is not a string");
+	if (!api_text(document, "document_type", &item->type))
+		return shelf_wrong(&s->shelf, "documents", i, "document_type", "is not a string");
+	if (!api_text(document, "create_date", &created) || (created.len > 0 && shelf_time(created, &item->starts_us) != 0))
+		return shelf_wrong(&s->shelf, "documents", i, "create_date", "is no time like 2026-01-02 10:00:00");
+	item->starts_us = 0;            /* when it was written does not hide it */
+	item->key = arena_printf(s->r->arena, "%" PRId64, id);
+	s->items++;
+	/* Not to be seen: it is taken away, and so marked as synced all the same. */
+	if (off(document, "active") || off(document, "visible_in_ai"))
+		return 0;
+	int e = shelf_seal(&s->shelf, item);
+	snprintf(text, sizeof(text), "%" PRId64, id);
+	return e == 0 ? json_add_text(s->synced, slice_of(text)) : e;
+}
+
+static int
+read_documents(struct sync *s)
+{
+	const struct json *one;
+	size_t n = json_length(s->list);
+	int e = 0;
+
+	s->item = arena_take(s->r->arena, n * sizeof(*s->item));
+	s->synced = json_new_array();
+	if (!s->item || !s->synced)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && e == 0; i++) {
+		json_at(s->list, i, &one);
+		e = read_document(s, one, i);
+	}
+	return e;
+}
+
+/* The envelope, and beside it what the addon looks for. */
+static void
+answer_synced(struct sync *s)
+{
+	struct request *r = s->r;
+	int64_t n = (int64_t)json_length(s->synced);
+	struct slice message = arena_printf(r->arena, "%" PRId64 " document%s", n, n == 1 ? "" : "s");
+
+	answer_begin(r, HTTP_OK);
+	answer_bool(r, "success", true);
+	answer_open(r, "data");
+	answer_bool(r, "success", true);
+	answer_json(r, "synced_docs", s->synced);
+	answer_int(r, "total", n);
+	answer_text(r, "message", message);
+	answer_close(r);
+	answer_open(r, "meta");
+	answer_text(r, "request_id", slice_of(r->id));
+	answer_float(r, "timestamp", clock_wall_us());
+	answer_close(r);
+	answer_null(r, "error");
+	answer_json(r, "synced_docs", s->synced);
+	answer_int(r, "total", n);
+	answer_text(r, "message", message);
+	answer_end(r);
+}
+
+static void
+sync_documents(struct request *r, const struct json *doc)
+{
+	CLEANUP(words_freep) struct words *words = NULL;
+	struct sync s = { .r = r, .shelf = { .r = r } };
+	bool same;
+
+	json_get(doc, "documents", &s.list);
+	if (json_type_of(s.list) != JSON_ARRAY || json_length(s.list) == 0 || json_length(s.list) > SHELF_ITEMS_MAX) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("documents list is required, of at most 20000"));
+		return;
+	}
+	int e = words_new(&words);
+	s.shelf.words = words;
+	if (e == 0)
+		e = read_documents(&s);
+	struct catalog_shelf_push push = { .kind = CATALOG_K_DOCUMENT, .item = s.item, .items = s.items };
+	if (e == SHELF_E_WRONG)
+		api_refuse(r, REQUEST_R_BAD_SCHEMA, s.shelf.why);
+	else if (e < 0)
+		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	else if (shelf_push(r, &push, 1, "support documents", arena_printf(r->arena, "%zu named", s.items), &same))
+		answer_synced(&s);
+	json_free(s.synced);
+}
+
+void
+on_documents_sync(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct slice account;
+
+	if (!api_account(r) || !api_body(r, &doc))
+		return;
+	if (!api_text(doc, "account_id", &account) || (account.len > 0 && !slice_eq(account, r->tenant))) {
+		api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
+		return;
+	}
+	sync_documents(r, doc);
+}
+
+static const struct catalog_item gone = { .kind = CATALOG_K_DOCUMENT };
+
+void
+on_documents_clear(struct request *r)
+{
+	const struct catalog_shelf_push push = { .kind = CATALOG_K_DOCUMENT, .whole = true, .item = &gone, .items = 0 };
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
+	struct catalog *c;
+	int64_t n = 0;
+	bool same;
+
+	if (!api_account(r) || !(c = catalogue_of(r)))
+		return;
+	if (catalog_count(c, &f, &n) < 0) {
+		catalogue_failed(r);
+		return;
+	}
+	if (!shelf_push(r, &push, 1, "support documents cleared", (struct slice){ NULL, 0 }, &same))
+		return;
+	struct json *data = json_new_object();
+	if (data && (json_set_int(data, "documents_removed", n) != 0 || json_set_text(data, "message", SLICE("cleared")) != 0
+	    || json_set_bool(data, "success", true) != 0)) {
+		json_free(data);
+		data = NULL;
+	}
+	api_answer(r, data, NULL);
+}
+
+/* ---- read ---- */
+
+struct documents { struct json *list; bool whole; int failed; };
+
+static void
+each_document(void *context, const struct catalog_item *item)
+{
+	struct documents *to = context;
+	struct json *d = json_new_object();
+	char updated[CLOCK_TEXT];
+	int e = d ? 0 : -ENOMEM;
+
+	clock_text(item->updated_us, updated);
+	updated[19] = '\0';
+	if (e == 0)
+		e = json_set_int(d, "id", item->odoo_id);
+	if (e == 0)
+		e = json_set_text(d, "name", item->name);
+	if (e == 0)
+		e = json_set_text(d, "document_type", item->type);
+	if (e == 0)
+		e = json_set_text(d, "description", to->whole ? item->description : item->name);
+	if (e == 0)
+		e = json_set_text(d, to->whole ? "processed_text" : "status", to->whole ? item->description : SLICE("synced"));
+	if (e == 0)
+		e = json_set_text(d, to->whole ? "last_updated" : "updated_at", slice_of(updated));
+	if (e == 0 && to->whole)
+		e = json_set_bool(d, "ai_processed", false);
+	if (e == 0 && to->whole)
+		e = json_set_bool(d, "has_structured_data", false);
+	if (e == 0 && to->failed == 0)
+		to->failed = json_add(to->list, d);
+	else
+		json_free(d);
+	to->failed = to->failed ? to->failed : e;
+}
+
+static void
+list_documents(struct request *r, bool whole)
+{
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
+	struct documents all = { .whole = whole };
+	struct catalog *c;
+
+	if (!api_account(r) || !(c = catalogue_of(r)))
+		return;
+	struct json *data = json_new_object();
+	all.list = json_new_array();
+	if (!data || !all.list || catalog_list(c, &f, each_document, &all) < 0 || all.failed) {
+		json_free(data);
+		json_free(all.list);
+		catalogue_failed(r);
+		return;
+	}
+	int64_t n = (int64_t)json_length(all.list);
+	int e = whole ? json_set_bool(data, "found", true) : 0;
+	if (e == 0)
+		e = json_set(data, "documents", all.list);
+	else
+		json_free(all.list);
+	if (e == 0)
+		e = json_set_int(data, "total", n);
+	if (e < 0) {
+		json_free(data);
+		data = NULL;
+	}
+	api_answer(r, data, NULL);
+}
+
+void
+on_documents_list(struct request *r)
+{
+	list_documents(r, false);
+}
+
+void
+on_documents_processed(struct request *r)
+{
+	list_documents(r, true);
+}
