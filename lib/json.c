@@ -1,3 +1,4 @@
+/* Long because all of json-c is known here alone. */
 #include <errno.h>
 #include <limits.h>
 #include <math.h>

@@ -1,0 +1,234 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/catalog.h"
+#include "lib/catalog_wire.h"
+
+#include "t/unit/unit.h"
+
+#define T0 INT64_C(1767348000000000)
+
+static char dir[64], path[96], why[CATALOG_TEXT];
+static struct catalog *c, *reader;
+
+static void
+begin(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/catalog-XXXXXX");
+	REQUIRE(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/catalog.db", dir);
+	ROW("nothing to read yet", catalog_open_to_read(path, &reader, why) == -ENOENT);
+	REQUIRE(catalog_open(path, 1 << 20, &c, why) == 0);
+	REQUIRE(catalog_open_to_read(path, &reader, why) == 0);
+}
+
+static void
+end(void)
+{
+	char command[100];
+	catalog_close(reader);
+	catalog_close(c);
+	snprintf(command, sizeof(command), "%s/catalog.db", dir);
+	static const char *const tails[] = { "", "-wal", "-shm", ".lock" };
+	for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
+		snprintf(command, sizeof(command), "%s%s", path, tails[i]);
+		unlink(command);
+	}
+	rmdir(dir);
+}
+
+static struct catalog_item
+item(const char *name, const char *says, const char *hash)
+{
+	return (struct catalog_item){ .key = slice_of(name), .name = slice_of(name), .description = slice_of(says), .type = SLICE("product"),
+		.priority = 2, .stems = slice_of(says), .hash = slice_of(hash) };
+}
+
+static bool
+push(const char *tenant, struct catalog_shelf_push p, struct catalog_counts *ret)
+{
+	struct catalog_push *job;
+	bool done = false;
+	int r = catalog_push_new(c, slice_of(tenant), &p, 1, &job);
+	for (int i = 0; i < 10000 && r == 0 && !done; i++)
+		r = catalog_push_step(job, T0, &done, ret);
+	catalog_push_free(job);
+	return r == 0 && done;
+}
+
+static char seen[4000];
+static int64_t first_id;
+
+static void
+each(void *context, const struct catalog_item *i)
+{
+	(void)context;
+	if (!seen[0])
+		first_id = i->id;
+	size_t n = strlen(seen);
+	snprintf(seen + n, sizeof(seen) - n, "%s%.*s=%.*s", n ? " " : "", SLICE_ARG(i->name), SLICE_ARG(i->description));
+}
+
+static void
+each_found(void *context, const struct catalog_item *i, double score)
+{
+	size_t n = strlen(seen);
+	(void)context;
+	snprintf(seen + n, sizeof(seen) - n, "%s%.*s:%.2f", n ? " " : "", SLICE_ARG(i->name), score);
+}
+
+static const char *
+shown(const char *tenant, enum catalog_kind kind)
+{
+	struct catalog_filter f = { .tenant = slice_of(tenant), .kinds = CATALOG_BIT(kind) };
+	seen[0] = '\0';
+	return catalog_list(reader, &f, each, NULL) == 0 ? seen : "failed";
+}
+
+static void
+shelves(void)
+{
+	struct catalog_counts n;
+	begin();
+	struct catalog_item two[] = { item("a", "um", "1"), item("b", "dois", "2") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = two, .items = 2, .hash = SLICE("set1") };
+	ROW("a push", push("shop", p, &n) && n.written == 2 && n.removed == 0 && !n.same);
+	ROW("is seen", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	int64_t id = first_id;
+	ROW("by its tenant alone", strcmp(shown("other", CATALOG_K_PERMANENT), "") == 0);
+	ROW("on its shelf alone", strcmp(shown("shop", CATALOG_K_TEMPORARY), "") == 0);
+	ROW("the same again", push("shop", p, &n) && n.written == 0 && n.same);
+	two[0] = item("a", "UM", "1x");
+	p.hash = SLICE("set2");
+	ROW("one changed", push("shop", p, &n) && n.written == 1 && n.unchanged == 1 && n.removed == 0);
+	ROW("is seen with its id", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM b=dois") == 0 && first_id == id);
+	p.items = 1;
+	p.hash = SLICE("set3");
+	ROW("one gone", push("shop", p, &n) && n.removed == 1 && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM") == 0);
+	bool more = true;
+	while (more)
+		REQUIRE(catalog_clean(c, &more) == 0);
+	ROW("and cleaned", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM") == 0);
+	struct catalog_item change[] = { item("c", "tres", "3"), item("a", "", "") };
+	struct catalog_shelf_push part = { .kind = CATALOG_K_PERMANENT, .item = change, .items = 2 };
+	ROW("a part of it", push("shop", part, &n) && n.written == 1 && n.removed == 1);
+	ROW("leaves the rest", strcmp(shown("shop", CATALOG_K_PERMANENT), "c=tres") == 0);
+	p.items = 2;
+	p.hash = SLICE("set4");
+	ROW("what came back has its id", push("shop", p, &n) && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM b=dois") == 0 && first_id == id);
+	p.items = 0;
+	p.hash = SLICE("none");
+	ROW("an empty push empties", push("shop", p, &n) && n.removed == 2 && strcmp(shown("shop", CATALOG_K_PERMANENT), "") == 0);
+	end();
+}
+
+/* Many slices, and a process that ends between two of them. */
+static void
+broken_off(void)
+{
+	static char name[1000][12];
+	static struct catalog_item many[1000];
+	struct catalog_counts n;
+	struct catalog_push *job;
+	bool done = false;
+	int64_t count = -1;
+	begin();
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name[i], sizeof(name[i]), "n%04d", i);
+		many[i] = item(name[i], "velho", "old");
+	}
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = many, .items = 1000, .hash = SLICE("old") };
+	ROW("a thousand", push("shop", p, &n) && n.written == 1000);
+	for (int i = 0; i < 1000; i++)
+		many[i] = item(name[i], "novo", "new");
+	p.hash = SLICE("new");
+	p.items = 900;
+	for (int steps = 1; !done; steps += 3) {
+		REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, &job) == 0);
+		for (int i = 0; i < steps && !done; i++)
+			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
+		if (done)
+			break;
+		struct catalog_filter f = { .tenant = SLICE("shop"), .kinds = CATALOG_RULES };
+		ROW("nothing of it is seen", catalog_count(reader, &f, &count) == 0 && count == 1000);
+		ROW("nothing of it is found", (seen[0] = '\0', catalog_search(reader, &f, SLICE("novo"), 0.5, each_found, NULL)) == 0 && !seen[0]);
+		catalog_push_free(job);
+		catalog_close(c);
+		REQUIRE(catalog_open(path, 1 << 20, &c, why) == 0);
+		ROW("nor after a restart", catalog_count(reader, &f, &count) == 0 && count == 1000);
+		job = NULL;
+	}
+	struct catalog_filter f = { .tenant = SLICE("shop"), .kinds = CATALOG_RULES };
+	catalog_push_free(job);
+	ROW("at last it is whole", n.written == 900 && n.removed == 100);
+	ROW("and seen", catalog_count(reader, &f, &count) == 0 && count == 900);
+	end();
+}
+
+static const char *
+found(const char *stems, double least, int64_t now_us)
+{
+	struct catalog_filter f = { .tenant = SLICE("shop"), .kinds = CATALOG_RULES, .now_us = now_us, .limit = 3 };
+	seen[0] = '\0';
+	return catalog_search(reader, &f, slice_of(stems), least, each_found, NULL) == 0 ? seen : "failed";
+}
+
+static void
+searching(void)
+{
+	struct catalog_counts n;
+	begin();
+	struct catalog_item rules[] = {
+		item("hours", "horari abr loj", "1"), item("delivery", "entreg loj praz", "2"), item("gone", "entreg gratis", "3"),
+	};
+	rules[2].ends_us = T0 - 1;
+	struct catalog_shelf_push p = { .kind = CATALOG_K_TEMPORARY, .whole = true, .item = rules, .items = 3 };
+	ROW("stored", push("shop", p, &n));
+	ROW("theirs", push("other", p, &n));
+	ROW("one word", strcmp(found("horari", 0.7, T0), "hours:1.00") == 0);
+	ROW("the share of the words", strcmp(found("horari praz entreg", 0.3, T0), "delivery:0.67 hours:0.33") == 0);
+	ROW("below the threshold", strcmp(found("horari praz entreg", 0.7, T0), "") == 0);
+	ROW("a word twice counts once", strcmp(found("horari horari", 0.7, T0), "hours:1.00") == 0);
+	ROW("what is over is not found", strcmp(found("gratis", 0.1, T0), "") == 0);
+	ROW("unless all are wanted", strcmp(found("gratis", 0.1, 0), "gone:1.00") == 0);
+	ROW("no words", strcmp(found("", 0, T0), "") == 0);
+	ROW("signs of a query language", strcmp(found("\" OR NEAR( *", 0, T0), "") == 0);
+	end();
+}
+
+static void
+on_the_wire(void)
+{
+	struct catalog_item two[] = { item("a", "um", "1"), item("b", "dois", "2") };
+	two[0].odoo_id = 7;
+	two[0].starts_us = T0;
+	two[0].data = SLICE("{}");
+	struct catalog_shelf_push p[] = { { .kind = CATALOG_K_DOCUMENT, .item = two, .items = 2, .hash = SLICE("h") },
+		{ .kind = CATALOG_K_STYLE, .whole = true, .item = two, .items = 0 } }, *back;
+	struct arena *a = NULL;
+	struct buf out = { 0 };
+	struct wire_writer w;
+	size_t n;
+	REQUIRE(arena_new(MIB, &a) == 0);
+	wire_bare(&w, &out);
+	catalog_pack(p, 2, &w);
+	REQUIRE(wire_bare_end(&w) == 0);
+	ROW("there and back", catalog_unpack(buf_view(&out), a, &back, &n) == 0 && n == 2 && back[0].items == 2 && !back[0].whole && back[1].whole);
+	ROW("an item", back[0].item[0].odoo_id == 7 && back[0].item[0].starts_us == T0 && slice_eq(back[0].item[1].description, SLICE("dois"))
+	    && slice_eq(back[0].hash, SLICE("h")) && back[0].item[1].kind == CATALOG_K_DOCUMENT);
+	for (size_t cut = 0; cut < out.len; cut++)
+		ROW("cut off", catalog_unpack(slice_from(buf_view(&out).ptr, cut), a, &back, &n) != 0 || n < 2);
+	buf_free(&out);
+	arena_free(a);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{ "shelves", shelves }, { "broken off", broken_off }, { "searching", searching }, { "on the wire", on_the_wire },
+	};
+	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
+}
