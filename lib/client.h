@@ -23,7 +23,7 @@
 #include "lib/http.h"
 
 /* Descriptors of others that client_poll() takes at most. */
-#define CLIENT_EXTRA_MAX 16
+#define CLIENT_EXTRA_MAX 64
 
 struct client;
 

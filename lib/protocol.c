@@ -98,6 +98,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_TOKEN_REVOKE,  ROLE_OPERATOR },
 	{ P_CATCHUP,       ROLE_OPERATOR },
 	{ P_DESTINATIONS,  ROLE_OPERATOR },
+	{ P_CALL,          ROLE_WORKER | ROLE_OPERATOR },
 	{ P_CHECK,         ROLE_OPERATOR },
 };
 /* clang-format on */

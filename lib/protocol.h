@@ -98,6 +98,13 @@ enum protocol_kind {
 	                     * none; -1: until its one try has ended)}; T_MAX the ceiling */
 	P_DESTINATIONS_OK,
 
+	/* worker, operator → courier */
+	P_CALL = 75,        /* T_NAME tenant, T_KIND enum call_kind, T_DELAY_MS how long it is waited for, T_BODY what is asked:
+	                     *   CALL_ODOO  {"model","method","args":[…],"kwargs":{…}}; what a worker may ask: app/courier/odoo.c
+	                     *   CALL_HUB   the body of a POST to the hub
+	                     * → P_CALL_OK: T_RESULT enum call_result, T_BODY the answer (JSON), T_REASON a sentence */
+	P_CALL_OK,
+
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only
 	                     * differences; T_REASON "ok" or what integrity_check said */
 
@@ -128,6 +135,24 @@ enum put_result {
 	PUT_DECIDED = 1,    /* T_DECISION says what; on disk if it is to be kept */
 	PUT_TENANTS_MOVED,  /* judged under another generation: find the tenant again, verify again, put again */
 	PUT_REFUSED,        /* low disk or store trouble: answer 500; T_REASON */
+};
+enum call_kind { CALL_ODOO = 1, CALL_HUB };
+#define CALL_RESULTS(X) \
+	X(DONE, "done") \
+	X(UNREACHABLE, "unreachable")       /* no answer, or none that can be understood */ \
+	X(DENIED, "denied")                 /* login or key are not good */ \
+	X(FAULT, "fault")                   /* understood, and refused: T_REASON says why */ \
+	X(APPLIED, "applied")               /* done, and the answer to it is lost */ \
+	X(UNKNOWN, "unknown")               /* perhaps done: it was sent, and no answer came */ \
+	X(DEADLINE, "deadline")             /* not done in time */ \
+	X(NOT_CONFIGURED, "not configured") /* the tenant has none */ \
+	X(NOT_ALLOWED, "not allowed")       /* not by this caller */ \
+	X(BUSY, "busy")                     /* too many wait already */
+enum call_result {
+	CALL_NONE = 0,
+#define X(name, text) CALL_##name,
+	CALL_RESULTS(X)
+#undef X
 };
 enum begin_result { BEGIN_GO = 1, BEGIN_SUPPRESSED, BEGIN_GONE };
 enum answer_result {

@@ -22,6 +22,7 @@ enum route_shape {
 	ROUTE_WEBHOOK,      /* {"status":"refused","code","reason","request_id"} */
 	ROUTE_DETAIL,       /* {"detail","code","request_id"} */
 	ROUTE_ENVELOPE,     /* {"success":false,"error":{"code","message"},"detail":{likewise},"meta":{"request_id"},…} */
+	ROUTE_TOOL,         /* {"success":false,"error":text,"code",…} */
 };
 
 struct request;

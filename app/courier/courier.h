@@ -12,6 +12,7 @@
  *   strikes.c      answers that were held against a delivery
  *   barred.c       what a token may not do
  *   typing.c       "somebody writes"
+ *   calls.c        what workers and operators ask of an Odoo or a hub, and wait for
  *   silence.c      when a Chatwoot is asked for what it never sent; catchup.c: how
  *   to_hub.c, to_chatwoot.c, look_chatwoot.c   what is said there, and what the answers mean
  */
@@ -19,6 +20,7 @@
 #define PONTE_COURIER_COURIER_H
 
 #include "app/courier/barred.h"
+#include "app/courier/calls.h"
 #include "app/courier/dest.h"
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
@@ -52,6 +54,7 @@ struct courier {
 	struct barred        barred;
 	struct typings       typings;
 	struct silences      silences;
+	struct calls         calls;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

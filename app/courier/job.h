@@ -20,7 +20,7 @@ struct courier;
 enum job_state { JOB_READY, JOB_TENANT, JOB_BEGIN, JOB_SENT, JOB_SETTLE };
 
 /* What a request on the network belongs to; the first member of each. */
-enum cookie_type { COOKIE_JOB, COOKIE_TYPING, COOKIE_CATCHUP };
+enum cookie_type { COOKIE_JOB, COOKIE_TYPING, COOKIE_CATCHUP, COOKIE_CALL };
 struct cookie { enum cookie_type type; };
 
 struct job {

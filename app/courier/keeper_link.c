@@ -243,6 +243,7 @@ on_hello_ok(struct courier *c, struct slice payload, int64_t now_ms)
 	}
 	claims_greeted(c, payload, now_ms);
 	silence_greeted(c, now_ms);
+	calls_greeted(c);
 }
 
 static void
@@ -295,7 +296,8 @@ on_frame(struct courier *c, const struct wire_frame *f, int64_t now_ms)
 		on_hello_ok(c, f->payload, now_ms);
 	else if (f->kind == P_CLAIM_OK && l->claim && f->request == l->claim)
 		on_claim_ok(c, f->payload, now_ms);
-	else if (!deliver_answered(c, f, now_ms) && !silence_answered(c, f, now_ms) && f->kind == P_ERROR)
+	else if (!deliver_answered(c, f, now_ms) && !silence_answered(c, f, now_ms)
+	    && !calls_answered(c, f, now_ms) && f->kind == P_ERROR)
 		on_refused_question(c, f, now_ms);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "app/courier/calls.h"
 #include "app/courier/claims.h"
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
@@ -74,6 +75,7 @@ how_long(struct courier *c, struct loop *l, int64_t now_ms)
 	sooner(&wait, keeper_link_wait_ms(&c->link, now_ms));
 	sooner(&wait, claims_wait_ms(c, now_ms));
 	sooner(&wait, silence_wait_ms(c, now_ms));
+	sooner(&wait, calls_wait_ms(c, now_ms));
 	for (size_t i = 0; i < OLD_CLIENTS; i++)
 		if (c->old[i])
 			sooner(&wait, OLD_MS);
@@ -96,6 +98,7 @@ tick(struct courier *c, struct loop *l, int64_t now_ms)
 	keeper_link_tick(c, now_ms);
 	claims_tick(c, now_ms);
 	silence_tick(c, now_ms);
+	calls_tick(c, now_ms);
 	/* What was just said goes out now, not one turn later. */
 	if (keeper_link_wants_write(&c->link))
 		keeper_link_io(c, now_ms);
@@ -133,6 +136,9 @@ take_results(struct courier *c, struct client *from, int64_t now_ms)
 			break;
 		case COOKIE_CATCHUP:
 			silence_finished(c, &res, now_ms);
+			break;
+		case COOKIE_CALL:
+			calls_finished(c, &res, now_ms);
 			break;
 		}
 }
@@ -175,9 +181,11 @@ turn(struct courier *c, struct loop *l)
 		take_signals(c, l, now_ms);
 	if (fds[FD_KEEPER].revents)
 		keeper_link_io(c, now_ms);
-	probes_io(c, &l->probes, &fds[FD_PROBES], n - FD_PROBES, now_ms);
 	take_results(c, c->client, now_ms);
-	return look_after_old(c, now_ms);
+	r = look_after_old(c, now_ms);
+	calls_tick(c, now_ms);
+	probes_io(c, &l->probes, &fds[FD_PROBES], n - FD_PROBES, now_ms);
+	return r;
 }
 
 int

@@ -7,8 +7,7 @@
 #include "lib/net.h"
 #include "lib/protocol.h"
 
-/* A probe is a header and no field. */
-#define PROBE_LIMIT (4 * KIB)
+#define ASKED_MAX (1 * MIB)     /* one frame: a call may be long */
 
 void
 probes_init(struct probes *ps, int listen_fd)
@@ -80,9 +79,11 @@ answer(struct courier *c, const struct probe *p, const struct wire_frame *f, str
 		return silence_asked(c, f, out, now_ms);
 	if (f->kind == P_DESTINATIONS && is_operator(p))
 		return answer_destinations(c, f, out, now_ms);
+	if (f->kind == P_CALL)
+		return calls_asked(c, p->id, is_operator(p), f, out, now_ms);
 	if (f->kind != P_PROBE)
 		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED,
-		    "the courier answers probes, and its own user and root the rest");
+		    "the courier answers probes and calls, and its own user and root the rest");
 	struct wire_writer w;
 	wire_begin(&w, out, P_PROBE_OK, f->request);
 	wire_put_u64(&w, T_PID, (uint64_t)getpid());
@@ -96,7 +97,7 @@ answer(struct courier *c, const struct probe *p, const struct wire_frame *f, str
 static int
 converse(struct courier *c, struct probe *p, int64_t now_ms)
 {
-	ssize_t got = net_read(p->fd, &p->in, PROBE_LIMIT);
+	ssize_t got = net_read(p->fd, &p->in, ASKED_MAX);
 	if (got == 0)
 		return -ECONNRESET;
 	if (got < 0 && got != -EAGAIN)
@@ -108,9 +109,16 @@ converse(struct courier *c, struct probe *p, int64_t now_ms)
 			return r;
 		buf_consume(&p->in, WIRE_HEADER + f.payload.len);
 	}
-	if (r < 0)
-		return r;
-	r = net_write(p->fd, &p->out);
+	return r < 0 ? r : 0;
+}
+
+/* What it is owed, as far as it takes it.  0, or -errno. */
+static int
+deliver(struct courier *c, struct probe *p)
+{
+	int r = calls_collect(c, p->id, &p->out);
+	if (r == 0 && p->out.len > 0)
+		r = net_write(p->fd, &p->out);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -121,7 +129,7 @@ take_new(struct probes *ps)
 		int fd = accept4(ps->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			return;
-		struct probe p = { .fd = fd };
+		struct probe p = { .fd = fd, .id = ++ps->last_id };
 		if (net_peer_uid(fd, &p.uid) != 0)
 			close(fd);
 		else
@@ -134,8 +142,10 @@ probes_io(struct courier *c, struct probes *ps, const struct pollfd *fds, size_t
 {
 	/* From the end: closing one moves the last into its place. */
 	for (size_t i = n - 1; i-- > 0;) {
-		if (fds[i + 1].revents == 0 || converse(c, &ps->item[i], now_ms) == 0)
+		struct probe *p = &ps->item[i];
+		if ((fds[i + 1].revents == 0 || converse(c, p, now_ms) == 0) && deliver(c, p) == 0)
 			continue;
+		calls_gone(c, p->id);
 		probe_close(&ps->item[i]);
 		ps->item[i] = ps->item[--ps->n];
 	}

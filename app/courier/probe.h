@@ -1,6 +1,7 @@
 /* probe: courier.sock.  Who asks P_PROBE there learns that the loop turns and
  * whether there is a keeper; an operator learns with P_DESTINATIONS how much
- * goes where now, and begins a catch-up with P_CATCHUP. */
+ * goes where now, and begins a catch-up with P_CATCHUP.  P_CALL asks an Odoo or
+ * a hub something (calls.h). */
 #ifndef PONTE_COURIER_PROBE_H
 #define PONTE_COURIER_PROBE_H
 
@@ -12,13 +13,14 @@
 
 struct courier;
 
-#define PROBES_MAX 12       /* more wait in the backlog */
+#define PROBES_MAX 60       /* more wait in the backlog */
 
-struct probe { int fd; uid_t uid; struct buf in, out; };
+struct probe { int fd; uid_t uid; uint64_t id; struct buf in, out; };
 struct probes {
 	int          listen_fd; /* the caller's */
 	struct probe item[PROBES_MAX];
 	size_t       n;
+	uint64_t     last_id;
 };
 
 void probes_init(struct probes *, int listen_fd);

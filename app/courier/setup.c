@@ -159,6 +159,7 @@ setup_undo(struct courier *c)
 		client_free(c->old[i]);
 	typings_free(&c->typings);
 	silences_free(&c->silences);
+	calls_free(&c->calls);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

@@ -141,8 +141,8 @@ open_token(const struct secret_key *key, const struct tenant *t, const char *fie
 	return ret->len == plain.len ? 0 : -ENOMEM;
 }
 
-static int
-to_hub_of(const struct where *w, const struct config *config, const struct secret_key *key,
+int
+where_hub(const struct where *w, const struct config *config, const struct secret_key *key,
     const struct tenant *t, struct arena *a, struct where_target *ret, const char **reterr_why)
 {
 	if (t->hub_url.len > 0) {
@@ -222,7 +222,7 @@ where_to(const struct where *w, const struct config *config, const struct secret
 	*ret = (struct where_target){ .bot_id = 0 };
 	switch (d->dest) {
 	case DEST_HUB:
-		return to_hub_of(w, config, key, t, a, ret, reterr_why);
+		return where_hub(w, config, key, t, a, ret, reterr_why);
 	case DEST_CHATWOOT:
 		return to_installation(key, t, d, a, ret, reterr_why);
 	}

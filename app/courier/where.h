@@ -41,6 +41,9 @@ void where_wipe(struct where_target *);
 /* 0, an outcome with a static *reterr_why, or -ENOMEM. */
 MUST_CHECK int where_to(const struct where *, const struct config *, const struct secret_key *,
     const struct tenant *, const struct delivery *, struct arena *, struct where_target *ret, const char **reterr_why);
+/* The tenant's hub, or the default one.  As where_to(). */
+MUST_CHECK int where_hub(const struct where *, const struct config *, const struct secret_key *, const struct tenant *,
+    struct arena *, struct where_target *ret, const char **reterr_why);
 /* URL and bot token of the delivery's installation.  0, WHERE_E_GONE or -ENOMEM. */
 MUST_CHECK int where_installation(const struct secret_key *, const struct tenant *, const struct delivery *,
     struct arena *, struct slice *ret_url, struct slice *ret_token);

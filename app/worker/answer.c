@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 
 #include "app/worker/request.h"
 #include "lib/json.h"
@@ -21,8 +22,10 @@ answer_begin(struct request *r, enum http_status status)
 static void
 member(struct request *r, const char *key)
 {
-	bool first = r->answer.text.len == 0, opened = !first && buf_view(&r->answer.text).ptr[r->answer.text.len - 1] == '{';
-	if (buf_printf(&r->answer.text, "%s\"%s\":", first ? "{" : opened ? "" : ",", key) < 0)
+	bool first = r->answer.text.len == 0;
+	char before = first ? '\0' : buf_view(&r->answer.text).ptr[r->answer.text.len - 1];
+	const char *comma = first ? "{" : before == '{' || before == '[' ? "" : ",";
+	if ((key ? buf_printf(&r->answer.text, "%s\"%s\":", comma, key) : buf_append_slice(&r->answer.text, slice_of(comma))) < 0)
 		r->answer.broken = true;
 }
 
@@ -59,6 +62,14 @@ answer_bool(struct request *r, const char *key, bool value)
 }
 
 void
+answer_number(struct request *r, const char *key, double value)
+{
+	member(r, key);
+	if (buf_printf(&r->answer.text, "%.15g", isfinite(value) ? value : 0) < 0)
+		r->answer.broken = true;
+}
+
+void
 answer_float(struct request *r, const char *key, int64_t us)
 {
 	member(r, key);
@@ -86,6 +97,21 @@ void
 answer_close(struct request *r)
 {
 	if (buf_append_slice(&r->answer.text, SLICE("}")) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_array(struct request *r, const char *key)
+{
+	member(r, key);
+	if (buf_append_slice(&r->answer.text, SLICE("[")) < 0)
+		r->answer.broken = true;
+}
+
+void
+answer_array_close(struct request *r)
+{
+	if (buf_append_slice(&r->answer.text, SLICE("]")) < 0)
 		r->answer.broken = true;
 }
 
@@ -133,6 +159,10 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 		answer_text(r, "reason", r->reason);
 	} else if (r->route && r->route->shape == ROUTE_ENVELOPE) {
 		refuse_in_envelope(r, code);
+	} else if (r->route && r->route->shape == ROUTE_TOOL) {
+		answer_bool(r, "success", false);
+		answer_text(r, "error", r->reason);
+		answer_text(r, "code", code);
 	} else {
 		answer_text(r, "detail", r->reason);
 		answer_text(r, "code", code);
@@ -144,5 +174,5 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 const char *
 answer_code(enum request_refusal why)
 {
-	return refusals[why].code;
+	return why == REQUEST_R_DEADLINE ? "SERVICE_UNAVAILABLE_ERROR" : refusals[why].code;
 }

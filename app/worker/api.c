@@ -110,6 +110,26 @@ api_query_int(struct request *r, const char *name, int64_t least, int64_t most, 
 /* ---- answers ---- */
 
 void
+api_open(struct request *r)
+{
+	answer_begin(r, HTTP_OK);
+	answer_bool(r, "success", true);
+	answer_open(r, "data");
+}
+
+void
+api_close(struct request *r)
+{
+	answer_close(r);
+	answer_open(r, "meta");
+	answer_text(r, "request_id", slice_of(r->id));
+	answer_float(r, "timestamp", clock_wall_us());
+	answer_close(r);
+	answer_null(r, "error");
+	answer_end(r);
+}
+
+void
 api_answer(struct request *r, struct json *data, struct json *meta)
 {
 	CLEANUP(json_freep) struct json *owned = data, *other = meta;

@@ -17,6 +17,10 @@ bool api_body(struct request *, struct json **ret);
 bool api_query(struct request *, const char *name, struct slice *ret);
 bool api_query_int(struct request *, const char *name, int64_t least, int64_t most, int64_t fallback, int64_t *ret);
 
+/* The same in pieces: 200 and the beginning of data, whose members follow; then
+ * its end and the rest of the envelope. */
+void api_open(struct request *);
+void api_close(struct request *);
 /* 200 with data, which is taken over (NULL: out of memory, 503).  meta's own
  * members first, when there are any. */
 void api_answer(struct request *, struct json *data, struct json *meta);

@@ -61,6 +61,10 @@ enum request_param {
 	X(VALIDATION_ERROR, UNPROCESSABLE_CONTENT, bad_schema) \
 	X(DATABASE_ERROR,  INTERNAL_SERVER_ERROR,  try_again) \
 	X(RATE_LIMIT_ERROR, TOO_MANY_REQUESTS,     bad_token) \
+	X(ODOO_CONNECTION_ERROR, BAD_GATEWAY,      try_again) \
+	X(ODOO_AUTHENTICATION_ERROR, BAD_GATEWAY,  try_again) \
+	X(ODOO_OPERATION_ERROR, BAD_GATEWAY,       try_again) \
+	X(DEADLINE,        GATEWAY_TIMEOUT,        try_again) \
 	X(UNKNOWN_EVENT,   NOT_FOUND,              refused) \
 	X(CONFLICT,        CONFLICT,               refused) \
 	X(TOO_LATE,        GONE,                   refused) \
@@ -136,10 +140,13 @@ void answer_text(struct request *, const char *key, struct slice value);
 void answer_int(struct request *, const char *key, int64_t value);
 void answer_null(struct request *, const char *key);
 void answer_bool(struct request *, const char *key, bool value);
+void answer_number(struct request *, const char *key, double value);
 void answer_float(struct request *, const char *key, int64_t us);   /* seconds, six decimals */
 void answer_json(struct request *, const char *key, const struct json *value);
-void answer_open(struct request *, const char *key);    /* an object as a member … */
-void answer_close(struct request *);                    /* … and its end; they do not nest */
+void answer_open(struct request *, const char *key);    /* an object as a member, or (NULL) in an array … */
+void answer_close(struct request *);                    /* … and its end */
+void answer_array(struct request *, const char *key);   /* an array as a member … */
+void answer_array_close(struct request *);              /* … and its end */
 void answer_end(struct request *);
 /* The whole answer of a refusal, in the shape of the path. */
 void answer_refuse(struct request *, enum request_refusal, struct slice reason);

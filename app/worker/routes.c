@@ -38,6 +38,15 @@ const struct route routes[] = {
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/support-documents", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_documents_processed, "the same with their texts" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/company-metadata", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_company_processed, "what the company said of itself" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/service-config", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0,  on_service_processed, "the part of it that a conversation needs" },
+	{ HTTP_M_POST, "/api/v1/products/search",                   ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, WHOLE, on_products_search, "products by words; query, limit, filters" },
+	{ HTTP_M_GET,  "/api/v1/products/sync-status",              ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_products_status, "which products are synced; product_ids" },
+	{ HTTP_M_POST, "/api/v1/products/list",                     ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, WHOLE, on_products_list,  "pages of Odoo's products; filter, limit, offset, order_by" },
+	{ HTTP_M_POST, "/api/v1/products/sync-batch",               ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_products_sync,  "reads products from Odoo and stores their texts" },
+	{ HTTP_M_POST, "/api/v1/products/update-prices",            ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_products_prices, "changes prices in Odoo, one by one" },
+	{ HTTP_M_POST, "/api/v1/products/{product_id}/description", ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_product_description, "asks the hub for a description" },
+	{ HTTP_M_POST, "/api/v1/products/{product_id}/sync",        ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_ENVELOPE, WHOLE, on_product_sync,   "stores the product's text" },
+	{ HTTP_M_POST, "/tools/generate_product_description",       ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_TOOL,     WHOLE, on_tool_description, "the same for the addons' tools" },
+	{ HTTP_M_POST, "/tools/sync_product_to_vector_db",          ROUTE_API,   ROUTE_TOKEN,  TOKEN_SYNC,  ROUTE_TOOL,     WHOLE, on_tool_product,   "stores the text that the addon sends" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/active",             ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_active,    "the rules that are valid now; rule_type" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/semantic-search",    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_search,    "rules by words; query, limit, score_threshold" },
 	{ HTTP_M_GET,  "/api/v1/business-rules",                    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_list,      "all rules, in pages; page, page_size, active_only, rule_type" },
@@ -59,7 +68,8 @@ routes_alias(struct slice path)
 
 static const char *const group_names[] = { [ROUTE_HOOKS] = "hooks", [ROUTE_API] = "api" };
 static const char *const access_names[] = { [ROUTE_OPEN] = "open", [ROUTE_SIGNED] = "signed", [ROUTE_TOKEN] = "token" };
-static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail", [ROUTE_ENVELOPE] = "envelope" };
+static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail", [ROUTE_ENVELOPE] = "envelope",
+	[ROUTE_TOOL] = "tool" };
 
 static const char *
 body_word(const struct route *row)

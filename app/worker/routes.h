@@ -38,6 +38,15 @@ void on_documents_sync(struct request *);           /* documents.c */
 void on_documents_clear(struct request *);
 void on_documents_list(struct request *);
 void on_documents_processed(struct request *);
+void on_product_description(struct request *);      /* products.c */
+void on_product_sync(struct request *);
+void on_products_sync(struct request *);
+void on_products_prices(struct request *);
+void on_tool_description(struct request *);
+void on_tool_product(struct request *);
+void on_products_search(struct request *);          /* product_shelf.c */
+void on_products_status(struct request *);
+void on_products_list(struct request *);            /* product_list.c */
 void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
 
 #endif

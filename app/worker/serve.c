@@ -226,13 +226,22 @@ slot_request(struct scoreboard_slot *slot, const struct request *r, const struct
 	}
 }
 
+/* The client did nothing wrong: it may come again. */
+static bool
+for_now(enum request_refusal refusal)
+{
+	return refusal == REQUEST_R_TRY_AGAIN || refusal == REQUEST_R_DATABASE_ERROR || refusal == REQUEST_R_SERVICE_UNAVAILABLE_ERROR
+	    || refusal == REQUEST_R_DEADLINE || refusal == REQUEST_R_ODOO_CONNECTION_ERROR
+	    || refusal == REQUEST_R_ODOO_AUTHENTICATION_ERROR || refusal == REQUEST_R_ODOO_OPERATION_ERROR;
+}
+
 static void
 count(struct scoreboard_slot *slot, enum request_refusal refusal)
 {
 	scoreboard_count(slot, requests);
 	if (refusal == REQUEST_R_NONE)
 		return;
-	if (refusal != REQUEST_R_TRY_AGAIN && refusal != REQUEST_R_DATABASE_ERROR && refusal != REQUEST_R_SERVICE_UNAVAILABLE_ERROR)
+	if (!for_now(refusal))
 		scoreboard_count(slot, refused);
 	/* Those without a counter of their own name `refused`: counted above. */
 	switch (refusal) {
@@ -245,6 +254,10 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 	case REQUEST_R_TOO_LARGE:      scoreboard_count(slot, too_large);      break;
 	case REQUEST_R_TRY_AGAIN:
 	case REQUEST_R_DATABASE_ERROR:
+	case REQUEST_R_ODOO_CONNECTION_ERROR:
+	case REQUEST_R_ODOO_AUTHENTICATION_ERROR:
+	case REQUEST_R_ODOO_OPERATION_ERROR:
+	case REQUEST_R_DEADLINE:
 	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
 		scoreboard_count(slot, try_again);
 		break;

@@ -1,0 +1,238 @@
+/* Product texts in the catalogue: what a search finds, and what is synced. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/worker/api.h"
+#include "app/worker/catalogue.h"
+#include "app/worker/products.h"
+#include "app/worker/routes.h"
+#include "app/worker/shelf.h"
+#include "lib/clock.h"
+
+struct slice
+product_vector_id(struct request *r, int64_t id)
+{
+	return arena_printf(r->arena, SLICE_FMT "_%" PRId64, SLICE_ARG(r->tenant), id);
+}
+
+static int
+make_item(struct shelf *s, const struct product *p, struct catalog_item *ret)
+{
+	struct arena *a = s->r->arena;
+
+	*ret = (struct catalog_item){
+		.kind = CATALOG_K_PRODUCT, .odoo_id = p->id, .key = arena_printf(a, "%" PRId64, p->id),
+		.name = p->name, .description = p->description,
+		.data = arena_printf(a, "{\"price\":%.2f,\"category_id\":%" PRId64 ",\"is_special_price\":%s}", isfinite(p->price) ? p->price : 0,
+		    p->category, p->special ? "true" : "false"),
+	};
+	return shelf_seal(s, ret);
+}
+
+bool
+products_store(struct request *r, const struct product *p, size_t n)
+{
+	CLEANUP(words_freep) struct words *words = NULL;
+	struct catalog_item *item = arena_take(r->arena, (n ? n : 1) * sizeof(*item));
+	struct shelf s = { .r = r };
+	bool same;
+	int e = item ? words_new(&words) : -ENOMEM;
+
+	s.words = words;
+	for (size_t i = 0; i < n && e == 0; i++)
+		e = make_item(&s, &p[i], &item[i]);
+	if (e < 0 || arena_overflowed(r->arena))
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	const struct catalog_shelf_push push = { .kind = CATALOG_K_PRODUCT, .item = item, .items = n };
+	return shelf_push(r, &push, 1, "products", arena_printf(r->arena, "%zu named", n), &same);
+}
+
+/* ---- search ---- */
+
+struct search {
+	struct request *r;
+	int64_t limit, category;        /* 0: any */
+	double  least, most;
+	int64_t found;
+	bool    failed;
+};
+
+static void
+each_found(void *context, const struct catalog_item *item, double score)
+{
+	struct search *s = context;
+	struct request *r = s->r;
+	CLEANUP(json_freep) struct json *data = NULL;
+
+	if (s->found >= s->limit || json_parse(item->data, &data) != 0)
+		return;
+	const struct json *value;
+	int64_t category = 0;
+	double price = odoo_record_number(data, "price");
+	json_get(data, "category_id", &value);
+	(void)!json_int(value, &category);
+	if ((s->category && s->category != category) || price < s->least || price > s->most)
+		return;
+	s->found++;
+	answer_open(r, NULL);
+	answer_int(r, "product_id", item->odoo_id);
+	answer_text(r, "name", item->name);
+	answer_text(r, "description", item->description);
+	answer_number(r, "score", score);
+	answer_number(r, "price", price);
+	answer_int(r, "category_id", category);
+	answer_close(r);
+}
+
+/* {"category_id", "price_range": [min, max]}.  False: the request is answered. */
+static bool
+read_filters(struct request *r, const struct json *doc, struct search *s)
+{
+	const struct json *filters, *value, *bound;
+
+	s->least = -HUGE_VAL;
+	s->most = HUGE_VAL;
+	enum json_type type = json_get(doc, "filters", &filters);
+	if (type != JSON_OBJECT)
+		return type == JSON_ABSENT || type == JSON_NULL || api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("filters must be an object"));
+	type = json_get(filters, "category_id", &value);
+	if (type != JSON_ABSENT && type != JSON_NULL && json_int(value, &s->category) != 0)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("filters.category_id must be a whole number"));
+	type = json_get(filters, "price_range", &value);
+	if (type == JSON_ABSENT || type == JSON_NULL)
+		return true;
+	json_at(value, 0, &bound);
+	bool good = json_length(value) == 2 && json_number(bound, &s->least) == 0;
+	json_at(value, 1, &bound);
+	return (good && json_number(bound, &s->most) == 0)
+	    || api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("filters.price_range must be two numbers"));
+}
+
+void
+on_products_search(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	CLEANUP(words_freep) struct words *words = NULL;
+	CLEANUP(buf_free) struct buf stems = { 0 };
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_PRODUCT) };
+	struct search s = { .r = r, .limit = 10 };
+	const struct json *value;
+	struct slice query;
+	struct catalog *c;
+
+	if (!api_account(r) || !api_body(r, &doc) || !read_filters(r, doc, &s))
+		return;
+	if (!api_text(doc, "query", &query) || slice_trim(query).len == 0) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
+		return;
+	}
+	enum json_type type = json_get(doc, "limit", &value);
+	if (type != JSON_ABSENT && type != JSON_NULL && (json_int(value, &s.limit) != 0 || s.limit < 1 || s.limit > 100)) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("limit must be a whole number from 1 to 100"));
+		return;
+	}
+	if (!(c = catalogue_of(r)))
+		return;
+	api_open(r);
+	answer_array(r, "results");
+	if (words_new(&words) < 0 || words_stems(words, query, &stems) < 0 || catalog_search(c, &f, buf_view(&stems), 0, each_found, &s) < 0) {
+		catalogue_failed(r);
+		return;
+	}
+	answer_array_close(r);
+	answer_int(r, "total", s.found);
+	api_close(r);
+}
+
+/* ---- what is synced ---- */
+
+struct status { struct request *r; const int64_t *id; size_t n; bool *seen; int64_t synced; };
+
+static void
+one_status(struct status *s, int64_t id, int64_t updated_us)
+{
+	struct request *r = s->r;
+	char text[CLOCK_TEXT];
+
+	answer_open(r, NULL);
+	answer_int(r, "product_id", id);
+	answer_text(r, "sync_status", updated_us ? SLICE("synced") : SLICE("not_synced"));
+	if (updated_us) {
+		clock_text(updated_us, text);
+		text[19] = '\0';
+		answer_text(r, "last_sync", slice_of(text));
+		answer_text(r, "vector_id", product_vector_id(r, id));
+	} else {
+		answer_null(r, "last_sync");
+		answer_null(r, "vector_id");
+	}
+	answer_close(r);
+}
+
+static void
+each_status(void *context, const struct catalog_item *item)
+{
+	struct status *s = context;
+	bool wanted = s->n == 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->id[i] == item->odoo_id)
+			wanted = s->seen[i] = true;
+	if (!wanted)
+		return;
+	s->synced++;
+	one_status(s, item->odoo_id, item->updated_us);
+}
+
+/* "1,2,3" */
+static bool
+read_ids(struct request *r, struct slice text, struct status *s)
+{
+	struct slice rest = text, one;
+	int64_t *id = arena_take(r->arena, PRODUCTS_MAX * sizeof(*id));
+
+	s->seen = arena_take(r->arena, PRODUCTS_MAX);
+	if (!id || !s->seen)
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	while (rest.len > 0) {
+		one = rest;
+		if (!slice_cut(rest, ',', &one, &rest))
+			rest.len = 0;
+		if (s->n == PRODUCTS_MAX || slice_to_i64(slice_trim(one), 1, INT64_MAX, &id[s->n++]) != 0)
+			return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be at most 1000 whole numbers, a comma between two"));
+	}
+	s->id = id;
+	return true;
+}
+
+void
+on_products_status(struct request *r)
+{
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_PRODUCT) };
+	struct status s = { .r = r };
+	struct slice ids;
+	struct catalog *c;
+	int64_t missing = 0;
+
+	if (!api_account(r) || !api_query(r, "product_ids", &ids) || !read_ids(r, ids, &s) || !(c = catalogue_of(r)))
+		return;
+	api_open(r);
+	answer_array(r, "products");
+	if (catalog_list(c, &f, each_status, &s) < 0) {
+		catalogue_failed(r);
+		return;
+	}
+	for (size_t i = 0; i < s.n; i++)
+		if (!s.seen[i]) {
+			one_status(&s, s.id[i], 0);
+			missing++;
+		}
+	answer_array_close(r);
+	answer_int(r, "total", s.synced + missing);
+	answer_int(r, "synced", s.synced);
+	answer_int(r, "not_synced", missing);
+	api_close(r);
+}

@@ -1,0 +1,455 @@
+/* Product endpoints that ask Odoo or the hub. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app/worker/api.h"
+#include "app/worker/products.h"
+#include "app/worker/routes.h"
+#include "lib/uuid.h"
+#include "lib/clock.h"
+
+#define PATIENCE_MS 28000       /* the addons wait 30 s */
+#define ODOO_MS     10000       /* what Odoo may take of it when the hub is asked, too */
+
+static bool
+read_id(struct request *r, int64_t *ret)
+{
+	return slice_to_i64(r->param[0], 1, INT64_MAX, ret) == 0 ||
+	    api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a product is a whole number"));
+}
+
+/* An optional body: an empty one is an empty object. */
+static bool
+read_body(struct request *r, struct json **ret)
+{
+	if (slice_trim(r->body).len > 0)
+		return api_body(r, ret);
+	*ret = json_new_object();
+	return *ret || api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+}
+
+static void
+fill_product(const struct json *record, struct product *p)
+{
+	const struct json *id;
+	struct slice category;
+
+	json_get(record, "id", &id);
+	(void)!json_int(id, &p->id);
+	p->name = odoo_record_text(record, "name");
+	p->description = odoo_record_text(record, "description_sale");
+	if (p->description.len == 0)
+		p->description = odoo_record_text(record, "description");
+	p->price = odoo_record_number(record, "list_price");
+	p->category = odoo_record_ref(record, "categ_id", &category);
+}
+
+/* ---- descriptions -------------------------------------------------------- */
+
+/* {"task":"product_description","tenant","product","options"} */
+static bool
+ask_description(struct request *r, const struct json *product, const struct json *options, struct asked *ret)
+{
+	CLEANUP(json_freep) struct json *q = json_new_object();
+	CLEANUP(buf_free) struct buf text = { 0 };
+	int e = q ? json_set_text(q, "task", SLICE("product_description")) : -ENOMEM;
+
+	if (e == 0)
+		e = json_set_text(q, "tenant", r->tenant);
+	if (e == 0)
+		e = json_set(q, "product", json_ref(product));
+	if (e == 0)
+		e = json_set(q, "options", options ? json_ref(options) : json_new_object());
+	if (e == 0)
+		e = json_print(q, &text);
+	if (e < 0) {
+		*ret = (struct asked){ .kind = CALL_HUB, .result = CALL_BUSY, .why = SLICE("out of memory: send it again") };
+		return false;
+	}
+	if (!ask(r, CALL_HUB, buf_view(&text), products_left_ms(r, PATIENCE_MS), ret))
+		return false;
+	const struct json *description;
+	if (json_get(ret->answer, "description", &description) == JSON_STRING && json_text(description).len > 0)
+		return true;
+	json_free(ret->answer);
+	*ret = (struct asked){ .kind = CALL_HUB, .result = CALL_FAULT, .why = SLICE("the hub's answer has no description") };
+	return false;
+}
+
+/* An array of texts, or null. */
+static void
+answer_texts(struct request *r, const char *key, const struct json *from)
+{
+	const struct json *list;
+
+	if (json_get(from, key, &list) == JSON_ARRAY)
+		answer_json(r, key, list);
+	else
+		answer_null(r, key);
+}
+
+void
+on_product_description(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct asked odoo = { 0 }, hub = { 0 };
+	const struct json *options, *record, *text;
+	int64_t id;
+
+	if (!api_account(r) || !read_id(r, &id) || !read_body(r, &doc))
+		return;
+	json_get(doc, "options", &options);
+	if (!odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
+		ask_refuse(r, &odoo);
+	else if (json_at(odoo.answer, 0, &record) != JSON_OBJECT)
+		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("there is no such product"));
+	else if (!ask_description(r, record, options, &hub))
+		ask_refuse(r, &hub);
+	else {
+		json_get(hub.answer, "description", &text);
+		api_open(r);
+		answer_int(r, "product_id", id);
+		answer_text(r, "description", json_text(text));
+		answer_texts(r, "key_features", hub.answer);
+		answer_texts(r, "use_cases", hub.answer);
+		api_close(r);
+	}
+	json_free(odoo.answer);
+	json_free(hub.answer);
+}
+
+/* ---- the addons' tools: flat answers, 200 also when it failed -------------- */
+
+static void
+answer_tool(struct request *r, bool success, const char *key, struct slice value)
+{
+	answer_begin(r, HTTP_OK);
+	answer_bool(r, "success", success);
+	answer_text(r, success ? key : "error", value);
+	answer_text(r, "request_id", slice_of(r->id));
+	answer_end(r);
+}
+
+/* The account of the body is the token's, and there is a product.  False: answered. */
+static bool
+read_tool(struct request *r, struct json **ret, int64_t *ret_id)
+{
+	const struct json *id;
+	struct slice account;
+
+	if (!api_body(r, ret))
+		return false;
+	if (!api_text(*ret, "account_id", &account) || (account.len > 0 && !slice_eq(account, r->tenant)))
+		return api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
+	json_get(*ret, "product_id", &id);
+	return (json_int(id, ret_id) == 0 && *ret_id > 0) ||
+	    api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("product_id must be a positive whole number"));
+}
+
+void
+on_tool_description(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct asked odoo = { 0 }, hub = { 0 };
+	const struct json *product, *text;
+	int64_t id;
+
+	if (!read_tool(r, &doc, &id))
+		return;
+	bool known = json_get(doc, "metadata", &product) == JSON_OBJECT;
+	if (!known && odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
+		known = json_at(odoo.answer, 0, &product) == JSON_OBJECT;
+	if (!known)
+		answer_tool(r, false, NULL, odoo.result == CALL_DONE ? SLICE("there is no such product") : odoo.why);
+	else if (!ask_description(r, product, NULL, &hub))
+		answer_tool(r, false, NULL, hub.why);
+	else {
+		json_get(hub.answer, "description", &text);
+		answer_tool(r, true, "description", json_text(text));
+	}
+	json_free(odoo.answer);
+	json_free(hub.answer);
+}
+
+void
+on_tool_product(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	const struct json *value;
+	struct product p = { 0 };
+	char name[40];
+
+	if (!read_tool(r, &doc, &p.id))
+		return;
+	if (!api_text(doc, "description", &p.description)) {
+		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
+		return;
+	}
+	p.price = odoo_record_number(doc, "price");
+	json_get(doc, "is_special_price", &value);
+	p.special = json_true(value);
+	snprintf(name, sizeof(name), "%" PRId64, p.id);
+	p.name = slice_of(name);
+	if (products_store(r, &p, 1))
+		answer_tool(r, true, "vector_id", product_vector_id(r, p.id));
+}
+
+/* ---- sync ------------------------------------------------------------------ */
+
+static bool
+wants_no_update(const struct json *doc)
+{
+	const struct json *value;
+
+	json_get(doc, "skip_odoo_update", &value);
+	return json_true(value);
+}
+
+void
+on_product_sync(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct asked odoo = { 0 }, written = { 0 };
+	const struct json *record;
+	struct product p = { 0 };
+	struct slice text;
+	char now[CLOCK_TEXT];
+	int64_t id;
+
+	if (!api_account(r) || !read_id(r, &id) || !read_body(r, &doc))
+		return;
+	if (!api_text(doc, "description", &text)) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("description must be a string"));
+		return;
+	}
+	if (!odoo_products_read(r, &id, 1, ODOO_MS, &odoo)) {
+		ask_refuse(r, &odoo);
+		return;
+	}
+	if (json_at(odoo.answer, 0, &record) != JSON_OBJECT) {
+		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("there is no such product"));
+		json_free(odoo.answer);
+		return;
+	}
+	fill_product(record, &p);
+	p.description = text.len > 0 ? text : p.description;
+	bool stored = products_store(r, &p, 1);
+	if (stored && !wants_no_update(doc) &&
+	    !odoo_product_write(r, id, "semantic_description_verified", SLICE("true"), products_left_ms(r, PATIENCE_MS), &written))
+		stored = ask_refuse(r, &written);
+	if (stored) {
+		clock_text(clock_wall_us(), now);
+		now[19] = '\0';
+		api_open(r);
+		answer_int(r, "product_id", id);
+		answer_text(r, "vector_id", product_vector_id(r, id));
+		answer_text(r, "sync_status", SLICE("completed"));
+		answer_text(r, "timestamp", slice_of(now));
+		api_close(r);
+	}
+	json_free(odoo.answer);
+	json_free(written.answer);
+}
+
+struct named { int64_t *id; size_t n; };
+
+/* product_ids of the body.  False: the request is answered. */
+static bool
+read_named(struct request *r, const struct json *doc, struct named *ret)
+{
+	const struct json *list, *one;
+
+	json_get(doc, "product_ids", &list);
+	ret->n = json_length(list);
+	if (json_type_of(list) != JSON_ARRAY || ret->n == 0 || ret->n > PRODUCTS_MAX)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be a list of 1 to 1000 whole numbers"));
+	ret->id = arena_take(r->arena, ret->n * sizeof(*ret->id));
+	if (!ret->id)
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	for (size_t i = 0; i < ret->n; i++) {
+		json_at(list, i, &one);
+		if (json_int(one, &ret->id[i]) != 0 || ret->id[i] <= 0)
+			return api_refuse(r, REQUEST_R_VALIDATION_ERROR, arena_printf(r->arena, "product_ids[%zu] is no positive whole number", i));
+	}
+	return true;
+}
+
+static const struct json *
+record_of(const struct json *list, int64_t id)
+{
+	const struct json *one, *value;
+	int64_t found;
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		json_at(list, i, &one);
+		json_get(one, "id", &value);
+		if (json_int(value, &found) == 0 && found == id)
+			return one;
+	}
+	return NULL;
+}
+
+static void
+answer_batch(struct request *r, const struct named *named, const struct json *records)
+{
+	struct uuid job = uuid_make(clock_wall_us());
+	char text[UUID_TEXT];
+	int64_t good = 0;
+
+	uuid_text(&job, text);
+	api_open(r);
+	answer_array(r, "results");
+	for (size_t i = 0; i < named->n; i++) {
+		bool there = record_of(records, named->id[i]) != NULL;
+		good += there;
+		answer_open(r, NULL);
+		answer_int(r, "product_id", named->id[i]);
+		answer_text(r, "status", there ? SLICE("completed") : SLICE("failed"));
+		if (there) {
+			answer_text(r, "vector_id", product_vector_id(r, named->id[i]));
+			answer_null(r, "error");
+		} else {
+			answer_null(r, "vector_id");
+			answer_text(r, "error", SLICE("there is no such product"));
+		}
+		answer_close(r);
+	}
+	answer_array_close(r);
+	answer_int(r, "total", (int64_t)named->n);
+	answer_int(r, "successful", good);
+	answer_int(r, "failed", (int64_t)named->n - good);
+	answer_text(r, "job_id", slice_of(text));
+	api_close(r);
+}
+
+void
+on_products_sync(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct asked odoo = { 0 };
+	const struct json *one;
+	struct named named = { 0 };
+
+	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named))
+		return;
+	if (!odoo_products_read(r, named.id, named.n, PATIENCE_MS, &odoo)) {
+		ask_refuse(r, &odoo);
+		return;
+	}
+	size_t n = json_length(odoo.answer);
+	struct product *p = arena_take(r->arena, (n ? n : 1) * sizeof(*p));
+	for (size_t i = 0; i < n && p; i++) {
+		json_at(odoo.answer, i, &one);
+		fill_product(one, &p[i]);
+	}
+	if (!p)
+		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	else if (products_store(r, p, n))
+		answer_batch(r, &named, odoo.answer);
+	json_free(odoo.answer);
+}
+
+/* ---- prices ---------------------------------------------------------------- */
+
+struct adjustment { bool percentage; double value; const char *field; };
+
+static bool
+read_adjustment(struct request *r, const struct json *doc, struct adjustment *ret)
+{
+	const struct json *a, *value;
+	struct slice type, field;
+
+	if (json_get(doc, "adjustment", &a) != JSON_OBJECT)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment must be an object"));
+	if (!api_text(a, "type", &type) || (!slice_eq(type, SLICE("percentage")) && !slice_eq(type, SLICE("fixed"))))
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.type must be percentage or fixed"));
+	json_get(a, "value", &value);
+	if (json_number(value, &ret->value) != 0 || !isfinite(ret->value))
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.value must be a number"));
+	if (!api_text(a, "field", &field) || (field.len > 0 && !slice_eq(field, SLICE("ai_price")) && !slice_eq(field, SLICE("list_price"))))
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.field must be ai_price or list_price"));
+	ret->percentage = slice_eq(type, SLICE("percentage"));
+	ret->field = slice_eq(field, SLICE("list_price")) ? "list_price" : "ai_price";
+	return true;
+}
+
+static double
+new_price(const struct adjustment *a, double old)
+{
+	double price = a->percentage ? old * (1 + a->value / 100) : old + a->value;
+
+	return price < 0 ? 0 : floor(price * 100 + 0.5) / 100;
+}
+
+static void
+answer_price(struct request *r, int64_t id, double old, double now, struct slice error)
+{
+	answer_open(r, NULL);
+	answer_int(r, "product_id", id);
+	answer_number(r, "old_price", old);
+	if (error.len > 0) {
+		answer_null(r, "new_price");
+		answer_text(r, "error", error);
+	} else {
+		answer_number(r, "new_price", now);
+		answer_null(r, "error");
+	}
+	answer_close(r);
+}
+
+/* An old price of the field; an Odoo without ai_price has list_price alone. */
+static double
+old_price(const struct json *record, const char *field)
+{
+	const struct json *value;
+
+	return json_get(record, field, &value) == JSON_ABSENT ? odoo_record_number(record, "list_price") : odoo_record_number(record, field);
+}
+
+/* True: written. */
+static bool
+change_price(struct request *r, int64_t id, const struct json *record, const struct adjustment *a)
+{
+	struct asked written = { 0 };
+
+	if (!record) {
+		answer_price(r, id, 0, 0, SLICE("there is no such product"));
+		return false;
+	}
+	double old = old_price(record, a->field), now = new_price(a, old);
+	bool good = odoo_product_write(r, id, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written)
+	    || written.result == CALL_APPLIED;
+	answer_price(r, id, old, now, good ? (struct slice){ NULL, 0 } : written.why.len ? written.why : SLICE("not written"));
+	json_free(written.answer);
+	return good;
+}
+
+void
+on_products_prices(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct asked odoo = { 0 };
+	struct adjustment a = { .value = 0 };
+	struct named named = { 0 };
+	int64_t good = 0;
+
+	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named) || !read_adjustment(r, doc, &a))
+		return;
+	if (!odoo_products_read(r, named.id, named.n, ODOO_MS, &odoo)) {
+		ask_refuse(r, &odoo);
+		return;
+	}
+	api_open(r);
+	answer_array(r, "results");
+	for (size_t i = 0; named.id && i < named.n; i++)
+		good += change_price(r, named.id[i], record_of(odoo.answer, named.id[i]), &a);
+	answer_array_close(r);
+	answer_int(r, "total", (int64_t)named.n);
+	answer_int(r, "successful", good);
+	answer_int(r, "failed", (int64_t)named.n - good);
+	api_close(r);
+	json_free(odoo.answer);
+}
