@@ -25,8 +25,9 @@ enum protocol_kind {
 	                     *   T_REASON, T_EVENT_ID (absent when nothing is stored; a duplicate's is the first's).
 	                     * The answer leaves after the commit was flushed. */
 	P_PUT_DONE,         /* a courier that catches up puts too; T_DRY_RUN: decides and keeps nothing */
-	P_TOKEN_FIND = 7,   /* T_HASH (SHA-256 of a Bearer token).  → P_TOKEN_FOUND: T_NAME tenant, T_LABEL, T_SCOPES;
-	                     * nothing in it: no such, or not valid any more */
+	P_TOKEN_FIND = 7,   /* T_HASH (SHA-256 of a Bearer token), and of one that could be guessed T_SENDER, the address it came
+	                     * from.  → P_TOKEN_FOUND: T_NAME tenant, T_LABEL, T_SCOPES; nothing in it: no such, or not valid any
+	                     * more; T_DELAY_MS: the address was wrong too often, and nothing was looked up */
 	P_TOKEN_FOUND,
 	P_QUESTION = 9,     /* T_NAME tenant, T_EVENT_ID: what was asked under it.  → P_QUESTION_OK: T_ACCOUNT,
 	                     * T_CONVERSATION, T_CHANNEL; nothing in it: nothing was */

@@ -21,6 +21,7 @@
 
 #include <sys/types.h>
 
+#include "app/keeper/failures.h"
 #include "lib/arena.h"
 #include "lib/base.h"
 #include "lib/buf.h"
@@ -92,6 +93,7 @@ struct keeper {
 	size_t  company;                /* requests that share a commit lately: the most, sinking by one */
 	int64_t prune_ms, slice_ms, alive_ms, age_ms;   /* of the next one */
 	bool    old;                    /* the alarm of the oldest was given */
+	struct failures failures;
 	bool    shred;                  /* something was erased: the log is to be emptied */
 
 	struct {

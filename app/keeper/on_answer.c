@@ -27,8 +27,17 @@ on_token_find(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	struct slice hash = wire_text(f->payload, T_HASH);
 	if (hash.len != HASH_BYTES)
 		return answer_error(k, f, E_BAD_REQUEST, "a token is found by its hash");
+	/* Only of a token that could be guessed is an address told. */
+	struct slice from = wire_text(f->payload, T_SENDER);
+	int64_t wait_ms = from.len ? failures_wait_ms(&k->failures, from, k->now_ms) : 0;
+	int r = 0;
 	answer_begin(k, &w, P_TOKEN_FOUND, f->request);
-	int r = store_token_find(k->store, hash, k->now_us, put_token, &w);
+	if (wait_ms > 0)
+		wire_put_i64(&w, T_DELAY_MS, wait_ms);
+	else
+		r = store_token_find(k->store, hash, k->now_us, put_token, &w);
+	if (r == STORE_E_NONE && from.len)
+		failures_note(&k->failures, from, k->now_ms);
 	return r < 0 ? r : wire_end(&w);
 }
 

@@ -103,6 +103,7 @@ struct request {
 	unsigned            params;
 
 	struct answer       answer;
+	char                retry_after[40];    /* the header of a 429 */
 
 	/* for the log line: what is known by then */
 	enum request_refusal refusal;

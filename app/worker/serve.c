@@ -295,6 +295,8 @@ more_headers(const struct request *r)
 		return "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n";
 	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
 		return "Retry-After: 1\r\n";
+	case REQUEST_R_RATE_LIMIT_ERROR:
+		return r->retry_after;
 	default:
 		return "";
 	}

@@ -107,6 +107,18 @@ def test_who_may(shop):
     assert FIELD_TOKEN not in i.log_tail(1000)
 
 
+def test_a_token_cannot_be_found_by_trying(shop):
+    i = shop
+    for n in range(10):
+        assert push(i, rules(), token=f"account_7-{n:08x}").status == 401
+    a = push(i, rules(), token="account_7-0000000a")
+    assert (a.status, a.json["error"]["code"]) == (429, "RATE_LIMIT_ERROR")
+    assert 1 <= int(a.headers["Retry-After"]) <= 60
+    assert push(i, rules(), token=FIELD_TOKEN).status == 429, "a good guess is not told"
+    ours = json.loads(i.run("token", "new", "ours", "--tenant", "account_7", "--scope", "sync", "--json").stdout)["token"]
+    assert push(i, rules(), token=ours).status == 200, "a token that cannot be guessed is heard"
+
+
 def test_ten_thousand_rules_delay_no_webhook(shop):
     from conftest import message
     i = shop
