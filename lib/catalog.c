@@ -14,7 +14,9 @@ static const char *const schema[] = {
 	/* gen: what is seen.  An item is seen from gen_first to gen_last. */
 	"CREATE TABLE shelf ("
 	" id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, kind INTEGER NOT NULL, gen INTEGER NOT NULL DEFAULT 0,"
-	" hash BLOB NOT NULL DEFAULT x'', synced_us INTEGER NOT NULL DEFAULT 0, UNIQUE (tenant, kind));"
+	" hash BLOB NOT NULL DEFAULT x'', synced_us INTEGER NOT NULL DEFAULT 0,"
+	" told INTEGER NOT NULL DEFAULT 0,"            /* the gen that the hub knows of */
+	" UNIQUE (tenant, kind));"
 	"CREATE TABLE key ("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, shelf INTEGER NOT NULL REFERENCES shelf, key TEXT NOT NULL,"
 	" created_us INTEGER NOT NULL, UNIQUE (shelf, key));"

@@ -70,6 +70,10 @@ struct catalog_counts { size_t written, removed, unchanged; bool same; /* nothin
 MUST_CHECK int catalog_push_step(struct catalog_push *, int64_t now_us, bool *ret_done, struct catalog_counts *ret);
 /* Deletes a slice of what no shelf shows any more.  *ret_more: call again. */
 MUST_CHECK int catalog_clean(struct catalog *, bool *ret_more);
+/* What has changed of a tenant and was not said to be told yet; kinds 0: nothing. */
+struct catalog_news { char tenant[65]; unsigned kinds; int64_t gen[CATALOG_K_COUNT], synced_us; };
+MUST_CHECK int catalog_news(struct catalog *, struct catalog_news *ret);
+MUST_CHECK int catalog_told(struct catalog *, const struct catalog_news *);
 /* A line of the sync history of a tenant. */
 MUST_CHECK int catalog_note(struct catalog *, struct slice tenant, struct slice what, struct slice result, int64_t now_us);
 MUST_CHECK int catalog_checkpoint(struct catalog *);

@@ -1,5 +1,6 @@
 /* A shelf is given its content anew, in slices that nobody waits for. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,6 +272,37 @@ catalog_clean(struct catalog *c, bool *ret_more)
 		if (r == 0)
 			r = db_run(c, "DELETE FROM item WHERE row = ?", DB_I(row[i]));
 	}
+	return catalog_leave(c, r);
+}
+
+int
+catalog_news(struct catalog *c, struct catalog_news *ret)
+{
+	DB_QUERY(q);
+	*ret = (struct catalog_news){ .kinds = 0 };
+	int r = db_open(c, &q, "SELECT tenant, kind, gen, synced_us FROM shelf WHERE told < gen AND tenant ="
+	    " (SELECT tenant FROM shelf WHERE told < gen LIMIT 1)");
+	while (r == 0 && (r = db_next(c, q)) == 0) {
+		int64_t k = db_int(q, 1);
+		snprintf(ret->tenant, sizeof(ret->tenant), SLICE_FMT, SLICE_ARG(db_text(q, 0)));
+		if (k <= 0 || k >= CATALOG_K_COUNT)
+			continue;
+		ret->kinds |= CATALOG_BIT(k);
+		ret->gen[k] = db_int(q, 2);
+		if (db_int(q, 3) > ret->synced_us)
+			ret->synced_us = db_int(q, 3);
+	}
+	return r < 0 ? r : 0;
+}
+
+int
+catalog_told(struct catalog *c, const struct catalog_news *news)
+{
+	int r = db_begin(&c->db);
+	for (int k = 1; k < CATALOG_K_COUNT && r == 0; k++)
+		if (news->kinds & CATALOG_BIT(k))
+			r = db_run(c, "UPDATE shelf SET told = ? WHERE tenant = ? AND kind = ?", DB_I(news->gen[k]),
+			    DB_T(slice_of(news->tenant)), DB_I(k));
 	return catalog_leave(c, r);
 }
 

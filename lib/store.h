@@ -158,6 +158,10 @@ struct store_put {
  * conversation and hub delivery.  An echo of ours ends the waiting of what it
  * is the echo of.  0, STORE_E_MOVED or STORE_E_REFUSED. */
 MUST_CHECK int store_put(struct store *, const struct store_event *, struct store_put *ret);
+/* What the tenant's hub is to be told of its Odoo's side: body, a JSON object,
+ * becomes a delivery of kind knowledge.  The same event again is nothing new.
+ * 0 or STORE_E_NONE: no such tenant. */
+MUST_CHECK int store_knowledge(struct store *, struct slice tenant, const struct uuid *event, struct slice body, int64_t now_us);
 /* Counted and not stored; written with the next commit. */
 void store_count_refused(struct store *, struct slice tenant);
 

@@ -165,7 +165,7 @@ end_waiting(struct work *w, const struct lane *l)
 }
 
 /* All messages that are pending, in order, up to the limits and the first
- * notice; or that notice alone.  What is too old ends. */
+ * that nobody is asked about; or that alone.  What is too old ends. */
 static int
 pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_BATCH_MEMBERS],
     bool late[static STORE_BATCH_MEMBERS], size_t *ret_n)
@@ -186,7 +186,7 @@ pick_fresh(struct work *w, const struct lane *l, struct delivery m[static STORE_
 				ended[endings++] = d;
 				continue;
 			}
-			if (n && (d.kind == DELIVERY_K_NOTICE || m[0].kind == DELIVERY_K_NOTICE))
+			if (n && (d.kind != DELIVERY_K_HUB || m[0].kind != DELIVERY_K_HUB))
 				break;
 			bytes += (size_t)db_int(q, DELIVERY_COLUMNS_END);
 			if (n && bytes > STORE_BATCH_BYTES)

@@ -214,3 +214,41 @@ store_put(struct store *s, const struct store_event *e, struct store_put *ret)
 		r = talk_find(s, tenant, e->installation, e->facts->account, e->facts->conversation, &k.talk);
 	return r < 0 ? r : judge(s, &k, duplicate, ret);
 }
+
+/* ---- what no Chatwoot said ---- */
+
+static int
+keep_knowledge(struct store *s, const struct store_event *e, struct talk *t)
+{
+	const struct store_put put = { .decision = CW_D_NOTE, .reason = "knowledge" };
+	int64_t id = 0;
+	int r = t->id ? 0 : talk_store(s, e->installation, t);
+	if (r == 0)
+		r = keep_event(s, t->tenant, e, t, &put, &id);
+	return r < 0 ? r : store_hub_delivery(s, DELIVERY_K_KNOWLEDGE, e, t, id, t->seen, 0, 0);
+}
+
+int
+store_knowledge(struct store *s, struct slice tenant, const struct uuid *event, struct slice body, int64_t now_us)
+{
+	static const struct chatwoot_facts facts = { .account = 0 };
+	static const struct chatwoot_policy policy = { .account = 0 };
+	const struct store_event e = {
+		.id = *event, .tenant = tenant, .sender = SLICE("odoo"), .facts = &facts, .policy = &policy, .body = body,
+		.received_us = now_us,
+	};
+	struct store_put before = { .stored = false };
+	struct talk talk;
+	int64_t id, debounce_us;
+	int r = tenant_look(s, tenant, &id, &debounce_us);
+	if (r != 0)
+		return r < 0 ? r : STORE_E_NONE;
+	r = find_same(s, id, &e, &before);
+	if (r <= 0)
+		return r;
+	/* In the lane of no conversation: number 0. */
+	r = talk_find(s, id, e.installation, 0, 0, &talk);
+	if (r == 0)
+		r = db_enter(s);
+	return r < 0 ? r : db_leave(s, keep_knowledge(s, &e, &talk));
+}

@@ -105,7 +105,8 @@ build_request(struct courier *c, struct job *j, const struct tenant *t, const ch
 	crypt_random(e.span, sizeof(e.span));
 	int r = where_to(&c->where, &c->config, &c->key, t, &j->delivery, j->kept, &target, ret_why);
 	if (r > 0) {
-		*ret_verdict = r == WHERE_E_GONE ? SETTLE_DEAD : SETTLE_STOP;
+		/* Who has no hub misses no news. */
+		*ret_verdict = r == WHERE_E_GONE ? SETTLE_DEAD : j->delivery.kind == DELIVERY_K_KNOWLEDGE ? SETTLE_SUPPRESSED : SETTLE_STOP;
 		*ret_delay = r == WHERE_E_WAIT ? UNCONFIGURED_MS : JUDGE_FOREVER;
 	} else if (r == 0) {
 		note_host(j->dest, target.url);

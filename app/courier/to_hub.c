@@ -229,6 +229,32 @@ notice_build(const struct errand *e, struct arena *a, struct json *body, const c
 	return r ? r : notice_make(e, &last, body);
 }
 
+/* Odoo's side has changed: what, as the keeper wrote it. */
+static int
+knowledge_build(const struct errand *e, struct json *body, const char **reterr_why)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	struct json_fault fault;
+	const struct json *changed;
+	char id[UUID_TEXT];
+	struct slice text = e->delivery->member[0].body;
+	int r;
+
+	if (json_check(text, &json_default_limits, &fault) != 0) {
+		*reterr_why = "a stored event can not be read any more";
+		return BUILD_E_NEVER;
+	}
+	uuid_text(&e->delivery->event, id);
+	if ((r = json_parse(text, &doc)) ||
+	    (r = json_set_text(body, "event", SLICE("knowledge.changed"))) ||
+	    (r = json_set_text(body, "event_id", slice_of(id))) ||
+	    (r = json_set_text(body, "tenant", e->tenant->name)) ||
+	    (r = set_text_or_null(body, "domain", e->tenant->domain)))
+		return r;
+	json_get(doc, "changed", &changed);
+	return json_set(body, "changed", json_ref(changed));
+}
+
 static int
 question_build(const struct errand *e, struct arena *a, struct json *body, enum chatwoot_channel *ret_channel,
     const char **reterr_why)
@@ -254,7 +280,8 @@ hub_build(const struct errand *e, struct arena *a, struct request *ret, const ch
 	*ret = (struct request){ .method = HTTP_M_POST, .url = arena_copy(a, e->url) };
 	int r = headers_make(e, a, ret, reterr_why);
 	if (r == 0)
-		r = e->delivery->notice != CW_N_NONE ? notice_build(e, a, body, reterr_why)
+		r = e->delivery->kind == DELIVERY_K_KNOWLEDGE ? knowledge_build(e, body, reterr_why)
+		    : e->delivery->notice != CW_N_NONE ? notice_build(e, a, body, reterr_why)
 		    : question_build(e, a, body, &ret->channel, reterr_why);
 	if (r == 0)
 		r = json_print(body, &ret->body);
@@ -401,7 +428,7 @@ hub_judge(const struct answer *w, struct arena *a, struct judgement *ret)
 		judge_status(w, ret);
 	else if (w->error != CLIENT_OK)
 		judge_error(w, ret);
-	else if (w->delivery->notice != CW_N_NONE)
+	else if (w->delivery->notice != CW_N_NONE || w->delivery->kind == DELIVERY_K_KNOWLEDGE)
 		return 0;               /* told: nobody asked for an answer */
 	else if (w->status == 202)
 		ret->verdict = SETTLE_WAIT;

@@ -112,6 +112,7 @@ struct keeper {
 	struct {
 		struct catalog  *db;            /* NULL: it could not be opened */
 		struct push_job *first;         /* pushes, the one in hand first */
+		bool             news;          /* a hub may have to be told that something changed */
 		bool             dirty;         /* something that nobody sees any more is to be deleted */
 	} catalog;
 

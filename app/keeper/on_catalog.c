@@ -130,10 +130,67 @@ remember(struct keeper *k, struct push_job *j)
 	return what.len == 0 ? 0 : catalog_note(k->catalog.db, wire_text(payload, T_NAME), what, wire_text(payload, T_REASON), k->now_us);
 }
 
+/* An id in the form of a UUIDv7 (RFC 9562): of the same change it is the same,
+ * so that the hub sees when it is told twice. */
+static struct uuid
+event_of(const struct catalog_news *news)
+{
+	struct uuid id;
+	uint64_t h = UINT64_C(0xcbf29ce484222325), ms = (uint64_t)(news->synced_us / 1000);
+	for (size_t i = 0; i < strlen(news->tenant); i++)
+		h = (h ^ (uint8_t)news->tenant[i]) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < CATALOG_K_COUNT; i++)
+		h = (h ^ (uint64_t)news->gen[i]) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < 6; i++)
+		id.byte[i] = (uint8_t)(ms >> (40 - 8 * i));
+	for (size_t i = 6; i < 16; i++)
+		id.byte[i] = (uint8_t)(h >> (8 * (i % 8)));
+	id.byte[6] = (uint8_t)(0x70 | (id.byte[6] & 0x0f));
+	id.byte[8] = (uint8_t)(0x80 | (id.byte[8] & 0x3f));
+	return id;
+}
+
+/* Of one tenant.  Made before it is said to be told: after a crash in between
+ * the hub hears it twice. */
+static int
+tell(struct keeper *k)
+{
+	CLEANUP(buf_free) struct buf body = { 0 };
+	struct catalog_news news;
+	int r = catalog_news(k->catalog.db, &news);
+	if (r < 0)
+		return r;
+	k->catalog.news = news.kinds != 0;
+	if (!news.kinds)
+		return 0;
+	struct uuid event = event_of(&news);
+	r = buf_append_slice(&body, SLICE("{\"changed\":["));
+	for (int i = 1, n = 0; i < CATALOG_K_COUNT && r == 0; i++)
+		if (news.kinds & CATALOG_BIT(i))
+			r = buf_printf(&body, "%s\"%s\"", n++ ? "," : "", catalog_kind_text((enum catalog_kind)i));
+	if (r == 0)
+		r = buf_append_slice(&body, SLICE("]}"));
+	if (r == 0)
+		r = store_knowledge(k->store, slice_of(news.tenant), &event, buf_view(&body), k->now_us);
+	if (r < 0)
+		return r;
+	/* Nothing else is open: batch_end() was before. */
+	r = store_commit(k->store);
+	if (r == -ENOSPC) {
+		disk_full(k);           /* told with the next change, or after the next start */
+		k->catalog.news = false;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	keeper_wake(k);
+	return catalog_told(k->catalog.db, &news);
+}
+
 bool
 catalog_busy(const struct keeper *k)
 {
-	return k->catalog.first || k->catalog.dirty;
+	return k->catalog.first || k->catalog.dirty || k->catalog.news;
 }
 
 void
@@ -143,12 +200,14 @@ catalog_slice(struct keeper *k)
 	struct catalog_counts counts = { 0 };
 	bool done = false;
 	int r = 0;
-	if (!j && !k->catalog.dirty)
+	if (!catalog_busy(k))
 		return;
 	if (j) {
 		r = catalog_push_step(j->push, k->now_us, &done, &counts);
 		if (r == 0 && done)
 			r = remember(k, j);
+	} else if (k->catalog.news) {
+		r = tell(k);
 	} else {
 		r = catalog_clean(k->catalog.db, &k->catalog.dirty);
 		if (r == 0 && !k->catalog.dirty)
@@ -158,11 +217,12 @@ catalog_slice(struct keeper *k)
 		keeper_die(k, "writing the catalogue");
 	if (r < 0) {
 		log_event(LOG_ERROR, "catalogue-failed", LOG_STR("why", catalog_error(k->catalog.db)));
-		k->catalog.dirty = false;
+		k->catalog.dirty = k->catalog.news = false;
 	}
 	if (!j || (r == 0 && !done))
 		return;
 	k->catalog.first = j->next;
+	k->catalog.news = true;
 	k->catalog.dirty = k->catalog.dirty || counts.written + counts.removed > 0;
 	answer_job(k, j, r, &counts);
 	job_free(j);

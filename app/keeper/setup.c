@@ -177,6 +177,7 @@ open_catalog(struct keeper *k)
 	char why[CATALOG_TEXT];
 	if (catalog_open(k->config.store.catalog.ptr, k->config.store.wal_limit, &k->catalog.db, why) != 0)
 		log_event(LOG_ALARM, "no-catalogue", LOG_STR("why", why), LOG_STR("next", "syncs of rules are refused until it is there"));
+	k->catalog.news = k->catalog.db != NULL;
 }
 
 static int

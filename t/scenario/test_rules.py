@@ -211,3 +211,22 @@ def test_documents_merge_by_id(shop):
     assert sync(doc, account_id="account_8").status == 403
     assert push(i, {}, BASE + "/clear-support-documents").json["data"]["documents_removed"] == 1
     assert get(i, "/documents").json["data"] == {"documents": [], "total": 0}
+
+
+def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
+    i = shop
+    push(i, rules())
+    i.hub.wait(lambda p: len(p.requests) == 1)
+    told = i.hub.requests[0]["json"]
+    assert (told["event"], told["tenant"], sorted(told["changed"])) == ("knowledge.changed", "account_7", ["permanent", "temporary"])
+    assert told["event_id"] == i.hub.requests[0]["headers"]["idempotency-key"]
+    push(i, rules())                                    # the same: no news
+    push(i, rules(2))
+    i.hub.wait(lambda p: len(p.requests) == 2)
+    assert i.hub.requests[1]["json"]["changed"] == ["permanent"]
+    wait_for(lambda: all(r["state"] == "done" for r in i.queue()), why="told", show=i.log_tail)
+    i.stop()
+    i.start()
+    assert get(i, "/active").status == 200
+    assert [r["kind"] for r in i.queue()] == ["knowledge"] * 2 and len(i.hub.requests) == 2
+    i.check_store()
