@@ -9,6 +9,7 @@
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
+#include "lib/odoo/odoo.h"
 
 struct sync {
 	struct request *r;
@@ -47,7 +48,7 @@ read_document(struct sync *s, const struct json *document, size_t i)
 		return shelf_wrong(&s->shelf, "documents", i, "content", "is not a string");
 	if (!api_text(document, "document_type", &item->type))
 		return shelf_wrong(&s->shelf, "documents", i, "document_type", "is not a string");
-	if (!api_text(document, "create_date", &created) || (created.len > 0 && shelf_time(created, &item->starts_us) != 0))
+	if (!api_text(document, "create_date", &created) || (created.len > 0 && odoo_time(created, &item->starts_us) != 0))
 		return shelf_wrong(&s->shelf, "documents", i, "create_date", "is no time like 2026-01-02 10:00:00");
 	item->starts_us = 0;            /* when it was written does not hide it */
 	item->key = arena_printf(s->r->arena, "%" PRId64, id);

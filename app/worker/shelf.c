@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/worker/api.h"
 #include "app/worker/shelf.h"
@@ -9,34 +8,11 @@
 #include "lib/catalog_wire.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
+#include "lib/odoo/odoo.h"
 #include "lib/protocol.h"
 
 #define PUSH_MS   25000         /* the addons wait 30 s */
 #define NAME_MAX_BYTES 1000
-
-/* ---- times ---- */
-
-int
-shelf_time(struct slice text, int64_t *ret_us)
-{
-	char copy[20];
-	struct tm t = { .tm_isdst = 0 };
-
-	if (text.len != 10 && text.len != 19)
-		return -EINVAL;
-	memcpy(copy, text.ptr, text.len);
-	copy[text.len] = '\0';
-	const char *end = strptime(copy, text.len == 10 ? "%Y-%m-%d" : "%Y-%m-%d %H:%M:%S", &t);
-	if (!end || *end)
-		return -EINVAL;
-	int day = t.tm_mday, month = t.tm_mon;
-	time_t s = timegm(&t);
-	/* timegm() makes the 3rd of March of the 31st of February. */
-	if (t.tm_mday != day || t.tm_mon != month || s < 0)
-		return -EINVAL;
-	*ret_us = (int64_t)s * US_PER_S;
-	return 0;
-}
 
 /* ---- items ---- */
 
@@ -96,7 +72,7 @@ date_of(struct shelf *s, const struct json *rule, const char *list, size_t i, co
 
 	if (!api_text(rule, field, &text))
 		return shelf_wrong(s, list, i, field, "is not a string");
-	if (text.len > 0 && shelf_time(text, ret_us) != 0)
+	if (text.len > 0 && odoo_time(text, ret_us) != 0)
 		return shelf_wrong(s, list, i, field, "is no time like 2026-01-02 10:00:00");
 	return 0;
 }

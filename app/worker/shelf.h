@@ -30,9 +30,6 @@ int shelf_wrong(struct shelf *, const char *list, size_t i, const char *field, c
 /* What an item is found by, and the hash of all that it says.  0 or -ENOMEM. */
 MUST_CHECK int shelf_seal(struct shelf *, struct catalog_item *);
 
-/* "YYYY-MM-DD HH:MM:SS" or "YYYY-MM-DD", UTC.  0 or -EINVAL. */
-MUST_CHECK int shelf_time(struct slice text, int64_t *ret_us);
-
 /* Pushes and waits.  False: the request is answered. */
 bool shelf_push(struct request *, const struct catalog_shelf_push *, size_t shelves, const char *what, struct slice result,
     bool *ret_same);

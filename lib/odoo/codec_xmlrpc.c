@@ -1,0 +1,167 @@
+/* Odoo over XML-RPC: /xmlrpc/2. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/odoo/odoo.h"
+#include "lib/xmlrpc.h"
+
+static const char *
+path(enum odoo_service service)
+{
+	return service == ODOO_COMMON ? "/xmlrpc/2/common" : "/xmlrpc/2/object";
+}
+
+static int
+version(struct buf *out)
+{
+	return xmlrpc_write_call(SLICE("version"), NULL, 0, out);
+}
+
+static int
+write(const char *method, const struct value *const *param, size_t n, struct arena *a, struct buf *out)
+{
+	return arena_overflowed(a) ? -ENOMEM : xmlrpc_write_call(slice_of(method), param, n, out);
+}
+
+static int
+authenticate(const struct odoo_login *l, struct arena *a, struct buf *out)
+{
+	const struct value *const param[] = { value_text(a, l->db), value_text(a, l->login), value_text(a, l->key), value_record(a) };
+
+	return write("authenticate", param, ARRAY_LEN(param), a, out);
+}
+
+static int
+execute(const struct odoo_login *l, struct slice model, struct slice method, const struct value *args,
+    const struct value *kwargs, struct arena *a, struct buf *out)
+{
+	const struct value *const param[] = {
+		value_text(a, l->db), value_int(a, l->uid), value_text(a, l->key), value_text(a, model), value_text(a, method), args, kwargs,
+	};
+
+	return write("execute_kw", param, kwargs ? 7 : 6, a, out);
+}
+
+/* ---- faults ---------------------------------------------------------------- */
+
+/* The last line that has a letter in it: of a traceback the one that says what
+ * it was (some end in a line with a caret). */
+static struct slice
+last_line(struct slice text)
+{
+	struct slice rest = text, line, found = { NULL, 0 };
+
+	while (rest.len > 0) {
+		line = rest;
+		if (!slice_cut(rest, '\n', &line, &rest))
+			rest.len = 0;
+		for (size_t i = 0; i < line.len; i++)
+			if ((line.ptr[i] | 0x20) >= 'a' && (line.ptr[i] | 0x20) <= 'z') {
+				found = line;
+				break;
+			}
+	}
+	return slice_trim(found);
+}
+
+static bool
+has(struct slice text, const char *word)
+{
+	return text.len > 0 && memmem(text.ptr, text.len, word, strlen(word)) != NULL;
+}
+
+/* Code 1 is everything that Odoo did not foresee.  The words are Python's and
+ * PostgreSQL's own: they are not translated. */
+static enum odoo_outcome
+unforeseen(struct slice line)
+{
+	static const char *const done[] = { "cannot marshal None", "int exceeds XML-RPC limits", "dictionary key must be string" };
+	static const char *const again[] = { "SerializationFailure", "DeadlockDetected", "LockNotAvailable", "PoolError", "MemoryError",
+		"OperationalError", "could not serialize access", "deadlock detected" };
+
+	for (size_t i = 0; i < ARRAY_LEN(done); i++)
+		if (has(line, done[i]))
+			return ODOO_APPLIED;
+	if (has(line, "FATAL:") && has(line, "database \"") && has(line, "does not exist"))
+		return ODOO_NO_DATABASE;
+	for (size_t i = 0; i < ARRAY_LEN(again); i++)
+		if (has(line, again[i]))
+			return ODOO_AGAIN;
+	return ODOO_MISTAKE;
+}
+
+/* Cut where a character begins. */
+static void
+say(struct odoo_answer *ret, struct slice text)
+{
+	size_t n = 0, step;
+
+	while (n < text.len && (step = slice_utf8(slice_after(text, n))) > 0 && n + step < sizeof(ret->why))
+		n += step;
+	memcpy(ret->why, text.ptr ? text.ptr : "", n);
+	ret->why[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)ret->why[i] < 0x20)
+			ret->why[i] = ' ';
+}
+
+static void
+judge_fault(const struct xmlrpc_fault *f, struct odoo_answer *ret)
+{
+	struct slice line = f->code == 1 ? last_line(f->text) : f->text;
+
+	switch (f->code) {
+	case 1:
+		ret->outcome = unforeseen(line);
+		break;
+	case 2:
+		/* A uid that is none: "(Record: res.users(99,), User: 99)". */
+		ret->outcome = has(line, "res.users(") && has(line, "User:") ? ODOO_DENIED : ODOO_REFUSED;
+		break;
+	case 3:
+		ret->outcome = ODOO_DENIED;
+		break;
+	case 4:
+		ret->outcome = ODOO_NOT_ALLOWED;
+		break;
+	default:
+		ret->outcome = ODOO_MISTAKE;
+		line = f->text.len ? f->text : f->word;
+	}
+	say(ret, line);
+}
+
+static int
+read(unsigned status, struct slice content_type, struct slice body, struct arena *a, struct odoo_answer *ret)
+{
+	struct xmlrpc_fault fault;
+	const char *why = "";
+
+	*ret = (struct odoo_answer){ .outcome = ODOO_OK };
+	if (status == 502 || status == 503 || status == 504 || status == 429) {
+		ret->outcome = ODOO_AGAIN;
+		snprintf(ret->why, sizeof(ret->why), "HTTP status %u: a proxy in front of it answers", status);
+		return 0;
+	}
+	if (status != 200 || (!has(content_type, "xml") && !slice_starts(slice_trim(body), SLICE("<?xml")))) {
+		ret->outcome = ODOO_NOT_ODOO;
+		snprintf(ret->why, sizeof(ret->why), "HTTP status %u and %.60s instead of XML: is the URL right?", status,
+		    content_type.len ? "another kind of document" : "no document");
+		return 0;
+	}
+	int r = xmlrpc_read(body, a, &ret->value, &why, &fault);
+	if (r == -ENOMEM)
+		return r;
+	if (r == XMLRPC_E_FAULT) {
+		judge_fault(&fault, ret);
+	} else if (r != 0) {
+		ret->outcome = ODOO_UNREADABLE;
+		say(ret, slice_of(why));
+	}
+	return 0;
+}
+
+const struct odoo_codec odoo_xmlrpc = {
+	.path = path, .content_type = "text/xml", .version = version, .authenticate = authenticate, .execute = execute, .read = read,
+};
