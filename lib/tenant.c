@@ -4,6 +4,7 @@
 #include "lib/address.h"
 #include "lib/http.h"
 #include "lib/tenant.h"
+#include "lib/tenant_odoo.h"
 #include "lib/wire.h"
 
 /* The record's tags.  Stored: a number is never given a second meaning. */
@@ -15,6 +16,7 @@ enum tag {
 	TAG_ADDRESS,
 	TAG_MANNERS = 50, TAG_DEBOUNCE_MS, TAG_TYPING, TAG_LOOK_FIRST, TAG_MERGE, TAG_REPEAT, TAG_TELL,
 	TAG_GIVE_UP_MESSAGE, TAG_GIVE_UP_NOTE, TAG_GIVE_UP_LABEL, TAG_GIVE_UP_HANDOFF,
+	TAG_ODOO = 70,
 };
 enum { TELL_CLOSED = 1, TELL_TAKEOVER = 2, TELL_CONTACT = 4 };          /* bits of TAG_TELL */
 
@@ -103,6 +105,9 @@ tenant_encode(const struct tenant *t, struct buf *out)
 	put_manners(&w, &t->manners);
 	put_text(&w, TAG_HUB_URL, t->hub_url);
 	put_text(&w, TAG_HUB_TOKEN, t->hub_token);
+	size_t mark = wire_open(&w, TAG_ODOO);
+	tenant_odoo_put(&w, &t->odoo);
+	wire_close(&w, mark);
 	for (size_t i = 0; i < t->installations; i++)
 		put_installation(&w, &t->installation[i]);
 	for (size_t i = 0; i < t->senders; i++)
@@ -275,6 +280,8 @@ tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 		else if (f.tag == TAG_SENDER)
 			r = read_sender(f.value, a, &t.sender[t.senders++]);
 	}
+	if (r == 0)
+		r = tenant_odoo_read(wire_text(g, TAG_ODOO), a, &t.odoo);
 	if (r != 0)
 		return r;
 	t.name = wire_text(g, TAG_NAME);
@@ -326,6 +333,15 @@ tenant_inbox_find(const struct tenant_installation *in, int64_t account, int64_t
 		if (in->inbox[i].id == inbox && (account == 0 || in->inbox[i].account == account))
 			return &in->inbox[i];
 	return NULL;
+}
+
+bool
+tenant_open_to(const struct tenant_open *o, struct slice address)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (address_within(address, o->address[i]))
+			return true;
+	return false;
 }
 
 bool

@@ -2,8 +2,9 @@
  * it.  Secrets are sealed (lib/secret) before they get in here: the keeper
  * stores this record and cannot read them.
  *
- *   intake.key    sender/<label>/secret, sender/<label>/next_secret, sender/<label>/proof
- *   outgoing.key  hub/token, installation/<id>/bot_token, installation/<id>/user_token */
+ *   intake.key    sender/<label>/secret, sender/<label>/next_secret, sender/<label>/proof, odoo/secret
+ *   outgoing.key  hub/token, installation/<id>/bot_token, installation/<id>/user_token, odoo/key,
+ *                 odoo/next_key */
 #ifndef PONTE_TENANT_H
 #define PONTE_TENANT_H
 
@@ -46,12 +47,26 @@ struct tenant_manners {
 	struct { struct slice message; bool note; struct slice label; bool handoff; } give_up;
 };
 #define TENANT_DEBOUNCE_MAX_MS 10000    /* also: longest wait of a burst */
+/* The Odoo that it is synced with, and what that one's addons may do. */
+enum tenant_signature { TENANT_SIGNATURE_ENFORCE, TENANT_SIGNATURE_OBSERVE, TENANT_SIGNATURE_OFF };
+enum { TENANT_OPEN_DOCUMENTS, TENANT_OPEN_TOOLS, TENANT_OPEN_VIEWS, TENANT_OPEN_COUNT };
+struct tenant_open { struct slice *address; size_t n; };        /* as of a sender; none: closed */
+struct tenant_odoo {
+	struct slice url, db, login;        /* url empty: none is called */
+	struct slice key, next_key;         /* sealed */
+	struct slice lang;
+	int64_t      pace_ms, timeout_ms, pull_ms;      /* pull 0: only when asked to */
+	struct slice secret;                /* sealed: what its addons sign with; empty: they do not */
+	enum tenant_signature signature;
+	struct tenant_open open[TENANT_OPEN_COUNT];     /* without a token */
+};
 
 struct tenant {
 	struct slice name, domain;
 	bool         answer_open, transcripts;
 	struct tenant_manners manners;
 	struct slice hub_url, hub_token;    /* hub_token sealed; empty url: the default hub */
+	struct tenant_odoo odoo;
 	struct tenant_installation *installation; size_t installations;
 	struct tenant_sender       *sender;       size_t senders;
 };
@@ -80,6 +95,9 @@ bool tenant_user_token_set(struct slice record, struct slice installation);
  *       tell: [closed, takeover, contact]                  # default: nothing
  *       give_up: {message: "…", note: true, label: "…", handoff: true}     # note and handoff by default
  *       hub: {url: "http://127.0.0.1:9001/", token_file: hub.token}
+ *       odoo: {url: "https://erp.example.com", db: shop, login: ponte, key_file: odoo.key, next_key_file: …,
+ *         lang: pt_BR, pace: 0, timeout: 130s, pull: 1d, secret_file: …, signature: enforce,
+ *         open: {documents: [addresses], tools: […], views: […]}}
  *       installations:
  *         - {id: main, url: "https://chat.example.com", bot_id: 4, bot_token_file: bot.token,
  *            user_token_file: …, accounts: [{id: 7, domain: …}], inboxes: [{id: 31, account: 7, channel: web, crew: …}]}
@@ -105,5 +123,6 @@ const struct tenant_account *tenant_account_find(const struct tenant_installatio
 const struct tenant_inbox *tenant_inbox_find(const struct tenant_installation *, int64_t account, int64_t inbox);
 /* Is the address (text) in the sender's list? */
 bool tenant_address_ok(const struct tenant_sender *, struct slice address);
+bool tenant_open_to(const struct tenant_open *, struct slice address);
 
 #endif

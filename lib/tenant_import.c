@@ -6,6 +6,7 @@
 #include "lib/address.h"
 #include "lib/http.h"
 #include "lib/tenant.h"
+#include "lib/tenant_odoo.h"
 #include "lib/tenant_secret.h"
 
 /* ---- the file as it is written ---- */
@@ -46,6 +47,7 @@ struct file_tenant {
 	struct settings_list tell;
 	struct file_give_up give_up;
 	struct file_hub hub;
+	struct tenant_odoo_file odoo;
 	struct settings_list installations, senders;
 	struct settings_place name_at;
 };
@@ -150,6 +152,8 @@ static const struct settings_option file_tenant_rows[] = {
 	{ ROW(file_tenant, "tell", tell), .type = SET_LIST_TEXT, .max = 3, .check = check_tell, .help = "what the hub is told besides messages: closed, takeover, contact" },
 	{ .name = "give_up", .type = SET_MAP, .offset = offsetof(struct file_tenant, give_up), .child = file_give_up_rows, .help = "what is done when the hub gives no answer, in this order" },
 	{ .name = "hub", .type = SET_MAP, .offset = offsetof(struct file_tenant, hub), .child = file_hub_rows, .help = "its own AI hub; none: the settings' hub" },
+	{ .name = "odoo", .type = SET_MAP, .offset = offsetof(struct file_tenant, odoo), .child = tenant_odoo_table,
+	  .given_offset = offsetof(struct file_tenant, odoo.given), .help = "its Odoo, and what that one's addons may do" },
 	{ ROW(file_tenant, "installations", installations), LIST(file_installation), .max = 100, .help = "the Chatwoots it uses" },
 	{ ROW(file_tenant, "senders", senders), LIST(file_sender), .max = 1000, .help = "who may send webhooks for it" },
 	END
@@ -439,6 +443,8 @@ make_tenant(struct import *im, const struct file_tenant *f, struct tenant *ret)
 
 	int r = seal(im, im->outgoing, f->name, f->hub.token, f->hub.token_at, SLICE("hub/token"), NULL,
 	    &ret->hub_token);
+	if (r == 0)
+		r = tenant_odoo_make(&im->secrets, f->name, &f->odoo, im->intake, im->outgoing, &ret->odoo);
 	EACH(file_installation, in, f->installations)
 		if (r == 0)
 			r = make_installation(im, f->name, in, &ret->installation[ret->installations++]);

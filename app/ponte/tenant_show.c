@@ -92,6 +92,26 @@ print_manners(const struct tenant_manners *m)
 	printf("  handoff: %s\n", m->give_up.handoff ? "true" : "false");
 }
 
+static const char *const opens[TENANT_OPEN_COUNT] = { "documents", "tools", "views" };
+static const char *const signatures[] = { "enforce", "observe", "off" };
+
+static void
+print_odoo(const struct tenant_odoo *o)
+{
+	printf("odoo: " SLICE_FMT "\n", SLICE_ARG(o->url.len > 0 ? o->url : SLICE("none")));
+	if (o->url.len > 0) {
+		printf("  db: " SLICE_FMT "\n  login: " SLICE_FMT "\n  key: %s\n  next_key: %s\n", SLICE_ARG(o->db), SLICE_ARG(o->login),
+		    set_or_none(o->key), set_or_none(o->next_key));
+		printf("  pace: %" PRId64 "ms\n  timeout: %" PRId64 "ms\n  pull: %" PRId64 "ms\n", o->pace_ms, o->timeout_ms, o->pull_ms);
+	}
+	printf("  secret: %s\n", set_or_none(o->secret));
+	if (o->secret.len > 0)
+		printf("  signature: %s\n", signatures[o->signature]);
+	for (size_t i = 0; i < TENANT_OPEN_COUNT; i++)
+		for (size_t k = 0; k < o->open[i].n; k++)
+			printf("  open.%s: " SLICE_FMT "\n", opens[i], SLICE_ARG(o->open[i].address[k]));
+}
+
 int
 tenant_print_all(const struct tenant *t)
 {
@@ -103,6 +123,7 @@ tenant_print_all(const struct tenant *t)
 	printf("hub: " SLICE_FMT "\n", SLICE_ARG(t->hub_url.len > 0 ? t->hub_url : SLICE("default")));
 	if (t->hub_url.len > 0)
 		printf("hub_token: %s\n", set_or_none(t->hub_token));
+	print_odoo(&t->odoo);
 	printf("installations:%s\n", t->installations == 0 ? " none" : "");
 	for (size_t i = 0; i < t->installations; i++)
 		print_installation(&t->installation[i]);
@@ -218,6 +239,24 @@ fill_manners(const struct tenant_manners *m, struct json *o)
 }
 
 static int
+fill_odoo(const struct tenant_odoo *o, struct json *to)
+{
+	if (set_text_if(to, "url", o->url) != 0 || set_text_if(to, "db", o->db) != 0 || set_text_if(to, "login", o->login) != 0 ||
+	    set_secret(to, "key", o->key) != 0 || set_secret(to, "next_key", o->next_key) != 0 || set_secret(to, "secret", o->secret) != 0 ||
+	    json_set_text(to, "signature", slice_of(signatures[o->signature])) != 0 || json_set_int(to, "pace_ms", o->pace_ms) != 0 ||
+	    json_set_int(to, "timeout_ms", o->timeout_ms) != 0 || json_set_int(to, "pull_ms", o->pull_ms) != 0)
+		return -ENOMEM;
+	struct json *open = add_under(to, "open", json_new_object());
+	for (size_t i = 0; i < TENANT_OPEN_COUNT && open; i++) {
+		struct json *list = add_under(open, opens[i], json_new_array());
+		for (size_t k = 0; k < o->open[i].n; k++)
+			if (!list || json_add_text(list, o->open[i].address[k]) != 0)
+				return -ENOMEM;
+	}
+	return open ? 0 : -ENOMEM;
+}
+
+static int
 fill_tenant(const struct tenant *t, struct json *o)
 {
 	if (json_set_text(o, "name", t->name) != 0 || set_text_if(o, "domain", t->domain) != 0 ||
@@ -227,7 +266,8 @@ fill_tenant(const struct tenant *t, struct json *o)
 	struct json *hub = add_under(o, "hub", json_new_object());
 	struct json *installations = add_under(o, "installations", json_new_array());
 	struct json *senders = add_under(o, "senders", json_new_array());
-	if (!hub || !installations || !senders || set_text_if(hub, "url", t->hub_url) != 0 ||
+	struct json *odoo = add_under(o, "odoo", json_new_object());
+	if (!hub || !installations || !senders || !odoo || fill_odoo(&t->odoo, odoo) != 0 || set_text_if(hub, "url", t->hub_url) != 0 ||
 	    set_secret(hub, "token", t->hub_token) != 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->installations; i++) {

@@ -103,6 +103,8 @@ static const char whole[] =
     "  - name: shop\n"
     "    domain: retail\n"
     "    hub: {url: 'http://127.0.0.1:9001/', token_file: hub.token}\n"
+    "    odoo: {url: 'https://erp.example.com/', db: shop, login: ponte, key_file: user.token, next_key_file: bot.token,\n"
+    "      pace: 1s, pull: 6h, secret_file: bot.secret, signature: observe, open: {documents: [192.0.2.0/24], views: ['::1', 10.0.0.1]}}\n"
     "    installations:\n"
     "      - {id: main, url: 'HTTPS://Chat.Example.com:443/api/v1/', bot_id: 4, bot_token_file: bot.token,\n"
     "         user_token_file: user.token, accounts: [{id: 7}, {id: 8, domain: legal}],\n"
@@ -125,6 +127,13 @@ check_whole(const struct tenant *t)
 
 	ROW("its words", slice_eq(t->name, SLICE("shop")) && slice_eq(t->domain, SLICE("retail")) && t->answer_open && !t->transcripts);
 	ROW("its hub", slice_eq(t->hub_url, SLICE("http://127.0.0.1:9001/")) && opens(&outgoing, "shop", "hub/token", t->hub_token, "hub-token"));
+	const struct tenant_odoo *o = &t->odoo;
+	ROW("its Odoo", slice_eq(o->url, SLICE("https://erp.example.com")) && slice_eq(o->db, SLICE("shop")) && slice_eq(o->login, SLICE("ponte"))
+	    && slice_eq(o->lang, SLICE("pt_BR")) && o->pace_ms == 1000 && o->timeout_ms == 130000 && o->pull_ms == 6 * 3600000);
+	ROW("both keys of it", opens(&outgoing, "shop", "odoo/key", o->key, "user-token") && opens(&outgoing, "shop", "odoo/next_key", o->next_key, "bot-token"));
+	ROW("the addons' secret", opens(&intake, "shop", "odoo/secret", o->secret, "s3cret") && o->signature == TENANT_SIGNATURE_OBSERVE);
+	ROW("what is open", tenant_open_to(&o->open[TENANT_OPEN_DOCUMENTS], SLICE("192.0.2.77")) && o->open[TENANT_OPEN_TOOLS].n == 0
+	    && tenant_open_to(&o->open[TENANT_OPEN_VIEWS], SLICE("10.0.0.1")) && !tenant_open_to(&o->open[TENANT_OPEN_VIEWS], SLICE("192.0.2.77")));
 	ROW("its installation", t->installations == 1 && slice_eq(in->id, SLICE("main")) && in->bot_id == 4);
 	ROW("the URL is the plain one", slice_eq(in->url, SLICE("https://chat.example.com")));
 	ROW("the bot's token", opens(&outgoing, "shop", "installation/main/bot_token", in->bot_token, "bot-token"));
@@ -197,6 +206,9 @@ bad(void)
 	static const struct { const char *name, *text; unsigned line; const char *says; } row[] = {
 		{ "an empty file", "", 0, "tenants: there is none in the file" },
 		{ "no tenants", "tenants: []", 0, "tenants: there is none in the file" },
+		{ "an Odoo without a key", "tenants: [{name: a, odoo: {url: 'https://o.example', db: d, login: l}}]", 1, "odoo: an url needs a db, a login and a key_file beside it" },
+		{ "an Odoo asked too often", "tenants: [{name: a, odoo: {url: 'https://o.example', db: d, login: l, key_file: user.token, pull: 10s}}]", 1, "odoo: pull: once a minute is the most, or 0" },
+		{ "an open door to no address", "tenants: [{name: a, odoo: {open: {tools: [everybody]}}}]", 1, "tools[0]: everybody is not an address" },
 		{ "a secret written into the file", TENANT "      - {kind: bot, label: b, installation: main, account: 7, secret: topsecret}\n", 5, "senders[0].secret: there is no such setting" },
 		{ "two tenants of one name", "tenants:\n  - name: a\n  - name: b\n  - name: a\n", 4, "tenant a: stands here twice" },
 		{ "two installations of one name", "tenants:\n  - name: a\n    installations:\n      - {id: m, url: 'http://x', accounts: [{id: 1}]}\n      - {id: m, url: 'http://y', accounts: [{id: 1}]}\n", 5, "installation m: the tenant has another" },
