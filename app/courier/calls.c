@@ -149,6 +149,7 @@ calls_collect(struct courier *c, uint64_t asker, struct buf *out)
 			at = &call->next;
 			continue;
 		}
+		log_end(call, call->deadline_ms - clock_mono_ms());
 		wire_begin(&w, out, P_CALL_OK, call->request);
 		wire_put_u64(&w, T_RESULT, call->result);
 		wire_put(&w, T_BODY, buf_view(&call->answer));
@@ -251,7 +252,7 @@ go_on(struct courier *c, struct call *call, int64_t now_ms)
 	if (call->kind == CALL_HUB)
 		ask_hub(c, call, t, now_ms);
 	else
-		call_over(call, CALL_NOT_CONFIGURED, "the tenant has no Odoo");
+		odoo_go(c, call, t, now_ms);
 }
 
 static void
@@ -285,7 +286,9 @@ calls_wait_ms(const struct courier *c, int64_t now_ms)
 	int64_t at = INT64_MAX;
 
 	for (const struct call *call = c->calls.first; call; call = call->next) {
-		if (call->state >= CALL_S_SENT)
+		if (call->state == CALL_S_OVER)
+			return 0;               /* given to who asked at the end of this turn */
+		if (call->state == CALL_S_SENT)
 			continue;
 		if (call->deadline_ms < at)
 			at = call->deadline_ms;
@@ -300,11 +303,11 @@ calls_finished(struct courier *c, const struct client_result *res, int64_t now_m
 {
 	struct call *call = res->cookie;
 
-	judge_hub(call, res);
+	if (call->kind == CALL_HUB)
+		judge_hub(call, res);
+	else
+		odoo_came(c, call, res, now_ms);
 	wiped_free(&call->body);
-	if (call->state == CALL_S_OVER)
-		log_end(call, call->deadline_ms - now_ms);
-	(void)c;
 }
 
 bool

@@ -13,6 +13,7 @@
  *   barred.c       what a token may not do
  *   typing.c       "somebody writes"
  *   calls.c        what workers and operators ask of an Odoo or a hub, and wait for
+ *   odoo.c         the Odoos that such calls go to: logins, keys, types, turns
  *   silence.c      when a Chatwoot is asked for what it never sent; catchup.c: how
  *   to_hub.c, to_chatwoot.c, look_chatwoot.c   what is said there, and what the answers mean
  */
@@ -24,6 +25,7 @@
 #include "app/courier/dest.h"
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
+#include "app/courier/odoo.h"
 #include "app/courier/silence.h"
 #include "app/courier/strikes.h"
 #include "app/courier/typing.h"
@@ -55,6 +57,7 @@ struct courier {
 	struct typings       typings;
 	struct silences      silences;
 	struct calls         calls;
+	struct odoos         odoos;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

@@ -160,6 +160,7 @@ setup_undo(struct courier *c)
 	typings_free(&c->typings);
 	silences_free(&c->silences);
 	calls_free(&c->calls);
+	odoos_free(&c->odoos);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

@@ -216,6 +216,12 @@ where_user_token(const struct secret_key *key, const struct tenant *t, const str
 }
 
 int
+where_odoo_key(const struct secret_key *key, const struct tenant *t, bool next, struct arena *a, struct slice *ret)
+{
+	return next ? open_token(key, t, "odoo/next_key", t->odoo.next_key, a, ret) : open_token(key, t, "odoo/key", t->odoo.key, a, ret);
+}
+
+int
 where_to(const struct where *w, const struct config *config, const struct secret_key *key,
     const struct tenant *t, const struct delivery *d, struct arena *a, struct where_target *ret, const char **reterr_why)
 {

@@ -51,4 +51,7 @@ MUST_CHECK int where_installation(const struct secret_key *, const struct tenant
 MUST_CHECK int where_user_token(const struct secret_key *, const struct tenant *, const struct tenant_installation *,
     struct arena *, struct slice *ret);
 
+/* The key of the tenant's Odoo, or the one that is to follow it.  Likewise. */
+MUST_CHECK int where_odoo_key(const struct secret_key *, const struct tenant *, bool next, struct arena *, struct slice *ret);
+
 #endif

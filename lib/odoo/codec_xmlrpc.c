@@ -135,8 +135,9 @@ judge_fault(const struct xmlrpc_fault *f, struct odoo_answer *ret)
 static int
 read(unsigned status, struct slice content_type, struct slice body, struct arena *a, struct odoo_answer *ret)
 {
+	CLEANUP(xmlrpc_freep) struct xmlrpc_reader *reader = NULL;
+	struct xmlrpc_tree tree;
 	struct xmlrpc_fault fault;
-	const char *why = "";
 
 	*ret = (struct odoo_answer){ .outcome = ODOO_OK };
 	if (status == 502 || status == 503 || status == 504 || status == 429) {
@@ -150,14 +151,24 @@ read(unsigned status, struct slice content_type, struct slice body, struct arena
 		    content_type.len ? "another kind of document" : "no document");
 		return 0;
 	}
-	int r = xmlrpc_read(body, a, &ret->value, &why, &fault);
-	if (r == -ENOMEM)
+	struct xmlrpc_sink sink = xmlrpc_tree_sink(&tree, a);
+	int r = xmlrpc_new(NULL, &sink, &reader);
+	if (r == 0)
+		r = xmlrpc_feed(reader, body);
+	if (r == 0)
+		r = xmlrpc_end(reader);
+	if (r < 0)
 		return r;
+	ret->dropped = xmlrpc_dropped(reader);
+	ret->value = tree.root ? tree.root : value_none(a);
+	if (!ret->value)
+		return -ENOMEM;
 	if (r == XMLRPC_E_FAULT) {
+		xmlrpc_fault(reader, &fault);
 		judge_fault(&fault, ret);
 	} else if (r != 0) {
 		ret->outcome = ODOO_UNREADABLE;
-		say(ret, slice_of(why));
+		say(ret, slice_of(xmlrpc_why(reader)));
 	}
 	return 0;
 }

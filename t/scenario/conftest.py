@@ -121,7 +121,7 @@ class Instance:
     USER_TOKEN = "TESTuserTokenPqr678"
     HUB_TOKEN = "TESThubTokenMno345"
 
-    def __init__(self, root, settings="", nginx=True, env=None, limits=False):
+    def __init__(self, root, settings="", nginx=True, env=None, limits=False, allow=()):
         self.dir = pathlib.Path(root)
         self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.settings, self.nginx, self.limits = settings, nginx, limits
@@ -131,7 +131,7 @@ class Instance:
         self.hub, self.chatwoot = Peer("hub"), Peer("chatwoot")
         self.hub.start()
         self.chatwoot.start()
-        self.allow = [f"127.0.0.1:{self.hub.port}", f"127.0.0.1:{self.chatwoot.port}"]
+        self.allow = [f"127.0.0.1:{self.hub.port}", f"127.0.0.1:{self.chatwoot.port}", *allow]
         self.write_settings(settings)
 
     # ---- life ----

@@ -1,0 +1,458 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/courier/courier.h"
+#include "app/courier/odoo.h"
+#include "lib/clock.h"
+#include "lib/crypt.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/value_json.h"
+
+#define REFUSED_MS  (15 * 60 * MS_PER_S)        /* a key may be made good in Odoo */
+#define BACKOFF_MS  500                         /* before the second try; doubles */
+#define BACKOFF_MAX (8 * MS_PER_S)
+#define TRIES_MAX   5                           /* requests of one call, logins and types among them */
+#define ANSWER_MAX  (64 * MIB)
+#define CONNECT_MS  (10 * MS_PER_S)
+
+enum step { STEP_LOGIN, STEP_TYPES, STEP_EXECUTE };
+struct odoo_ask {
+	struct slice  model, method;
+	struct value *args, *kwargs;            /* kwargs NULL: none */
+	bool          reads;
+	enum step     step;
+};
+
+/* What a worker may ask: products, and no more.  Who breaks into a worker must
+ * not have the whole of Odoo. */
+static const struct { const char *model, *methods; } allowed[] = {
+	{ "product.template", " read search_read search_count write " },
+	{ "product.category", " read search_read " },
+};
+
+/* ---- peers --------------------------------------------------------------- */
+
+static void
+forget_models(struct odoo_peer *p)
+{
+	for (size_t i = 0; i < p->models; i++)
+		odoo_fields_free(p->model[i].fields);
+	p->models = 0;
+}
+
+void
+odoos_free(struct odoos *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		forget_models(all->item[i]);
+		free(all->item[i]);
+	}
+	free(all->item);
+	*all = (struct odoos){ .item = NULL };
+}
+
+/* NULL: out of memory. */
+static struct odoo_peer *
+peer_of(struct courier *c, const struct call *call)
+{
+	struct odoos *all = &c->odoos;
+	uint64_t mark = where_mark(&c->where, slice_of(call->tenant));
+	struct odoo_peer *p = NULL;
+
+	for (size_t i = 0; i < all->n && !p; i++)
+		if (strcmp(all->item[i]->tenant, call->tenant) == 0)
+			p = all->item[i];
+	if (!p) {
+		if (array_grow((void **)&all->item, &all->cap, all->n, sizeof(*all->item)) < 0 || !(p = calloc(1, sizeof(*p))))
+			return NULL;
+		memcpy(p->tenant, call->tenant, sizeof(p->tenant));
+		p->mark = mark;
+		all->item[all->n++] = p;
+	}
+	/* Another record: another Odoo, perhaps, and other keys. */
+	if (mark != 0 && p->mark != mark) {
+		forget_models(p);
+		p->mark = mark;
+		p->uid = 0;
+		p->key = p->refused = 0;
+		p->refused_until_ms = 0;
+		p->breaker = (struct breaker){ .failures = 0 };
+	}
+	return p;
+}
+
+static const struct odoo_fields *
+fields_of(const struct odoo_peer *p, struct slice model)
+{
+	for (size_t i = 0; i < p->models; i++)
+		if (slice_eq(model, slice_of(p->model[i].name)))
+			return p->model[i].fields;
+	return NULL;
+}
+
+/* ---- what is asked ------------------------------------------------------- */
+
+static bool
+may_ask(const struct odoo_ask *q)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), " " SLICE_FMT " ", SLICE_ARG(q->method));
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+		if (slice_eq(q->model, slice_of(allowed[i].model)))
+			return strstr(allowed[i].methods, word) != NULL;
+	return false;
+}
+
+/* False: the call is over. */
+static bool
+read_ask(struct call *call)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	const struct json *model, *method, *args, *kwargs;
+	struct arena *a = call->memory;
+	struct odoo_ask *q = arena_take(a, sizeof(*q));
+	int r = q ? json_parse(call->asked, &doc) : -ENOMEM;
+
+	if (r == 0) {
+		json_get(doc, "model", &model);
+		json_get(doc, "method", &method);
+		q->model = arena_copy(a, json_text(model));
+		q->method = arena_copy(a, json_text(method));
+		q->reads = odoo_only_reads(q->method);
+		if (json_get(doc, "args", &args) == JSON_ARRAY)
+			r = value_of_json(args, a, &q->args);
+		else
+			q->args = value_list(a);
+		if (r == 0 && json_get(doc, "kwargs", &kwargs) == JSON_OBJECT)
+			r = value_of_json(kwargs, a, &q->kwargs);
+	}
+	call->odoo = q;
+	if (r < 0 || arena_overflowed(a))
+		call_over(call, CALL_BUSY, "out of memory, or a number that Odoo cannot take");
+	else if (q->model.len == 0 || q->method.len == 0 || q->method.ptr[0] == '_')
+		call_over(call, CALL_NOT_ALLOWED, "a call of Odoo needs a model and a public method");
+	else if (!call->operator && !may_ask(q))
+		call_over(call, CALL_NOT_ALLOWED, "workers may not ask Odoo for that");
+	return call->state != CALL_S_OVER;
+}
+
+/* Fields that this Odoo does not have are left out: which there are depends on
+ * the generation of the addons. */
+static void
+trim_fields(const struct odoo_ask *q, const struct odoo_fields *known, struct arena *a)
+{
+	struct value *list = NULL, *kept;
+
+	for (struct value *m = q->kwargs ? q->kwargs->in.first : NULL; m; m = m->next)
+		if (slice_eq(m->name, SLICE("fields")) && m->type == VALUE_LIST)
+			list = m;
+	if (!list || !(kept = value_list(a)))
+		return;
+	for (struct value *v = list->in.first, *next; v; v = next) {
+		next = v->next;
+		v->next = NULL;
+		if (v->type != VALUE_TEXT || odoo_field_type(known, v->text) != ODOO_T_NONE)
+			value_add(kept, v);
+	}
+	list->in = kept->in;
+}
+
+static bool
+wants_types(const struct odoo_ask *q)
+{
+	return slice_eq(q->method, SLICE("read")) || slice_eq(q->method, SLICE("search_read"));
+}
+
+/* ---- sending ------------------------------------------------------------- */
+
+static int
+types_args(struct arena *a, struct value **ret_args, struct value **ret_kwargs)
+{
+	struct value *list = value_list(a);
+
+	*ret_args = value_list(a);
+	*ret_kwargs = value_record(a);
+	value_add(list, value_text(a, SLICE("type")));
+	value_set(*ret_kwargs, SLICE("attributes"), list);
+	return arena_overflowed(a) ? -ENOMEM : 0;
+}
+
+static int
+write_step(struct call *call, const struct odoo_login *login)
+{
+	struct odoo_ask *q = call->odoo;
+	struct value *args, *kwargs;
+	int r;
+
+	switch (q->step) {
+	case STEP_LOGIN:
+		return odoo_xmlrpc.authenticate(login, call->memory, &call->body);
+	case STEP_TYPES:
+		r = types_args(call->memory, &args, &kwargs);
+		return r < 0 ? r : odoo_xmlrpc.execute(login, q->model, SLICE("fields_get"), args, kwargs, call->memory, &call->body);
+	case STEP_EXECUTE:
+		break;
+	}
+	return odoo_xmlrpc.execute(login, q->model, q->method, q->args, q->kwargs, call->memory, &call->body);
+}
+
+static void
+send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t now_ms)
+{
+	struct slice key = { NULL, 0 }, url, type = SLICE("Content-Type: text/xml");
+	const struct tenant_odoo *o = &t->odoo;
+	int r = where_odoo_key(&c->key, t, p->key != 0, call->memory, &key);
+
+	if (r == -EBADMSG) {
+		call_over(call, CALL_NOT_CONFIGURED, "Odoo's key can not be opened with outgoing.key");
+		return;
+	}
+	struct odoo_login login = { .db = o->db, .login = o->login, .key = key, .uid = p->uid };
+	buf_clear(&call->body);
+	if (r == 0)
+		r = write_step(call, &login);
+	url = arena_printf(call->memory, SLICE_FMT "%s", SLICE_ARG(o->url),
+	    odoo_xmlrpc.path(call->odoo->step == STEP_LOGIN ? ODOO_COMMON : ODOO_OBJECT));
+	if (r == -EINVAL) {
+		call_over(call, CALL_FAULT, "a text in it holds what XML cannot carry");
+	} else if (r < 0 || url.len == 0) {
+		call_over(call, CALL_BUSY, "out of memory");
+	} else {
+		int64_t left = call->deadline_ms - now_ms;
+		const struct client_request request = {
+			.method = HTTP_M_POST, .url = url, .header = &type, .headers = 1, .body = buf_view(&call->body),
+			.connect_ms = CONNECT_MS, .total_ms = left < o->timeout_ms ? left : o->timeout_ms, .answer_max = ANSWER_MAX,
+			.once = call->odoo->step == STEP_EXECUTE && !call->odoo->reads,
+		};
+		breaker_start(&p->breaker, now_ms);
+		p->busy = true;
+		call_send(c, call, &request);
+		p->busy = call->state == CALL_S_SENT;
+	}
+	if (key.len > 0)
+		crypt_wipe((char *)(uintptr_t)key.ptr, key.len);
+}
+
+void
+odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t now_ms)
+{
+	struct odoo_peer *p;
+
+	if (t->odoo.url.len == 0) {
+		call_over(call, CALL_NOT_CONFIGURED, "the tenant has no Odoo (odoo: in its file)");
+		return;
+	}
+	if (!call->odoo && !read_ask(call))
+		return;
+	if (!(p = peer_of(c, call))) {
+		call_over(call, CALL_BUSY, "out of memory");
+		return;
+	}
+	int64_t wait_ms = breaker_wait_ms(&p->breaker, now_ms);
+	if (p->refused_until_ms > now_ms)
+		call_over(call, CALL_DENIED, "Odoo refused login and key; it is asked again when the tenant is imported anew, or in %lld s",
+		    (long long)(p->refused_until_ms - now_ms) / 1000);
+	else if (p->busy || p->next_ms > now_ms)
+		call->at_ms = p->busy ? DEST_NEVER : p->next_ms;
+	else if (wait_ms > 0)
+		call_over(call, CALL_UNREACHABLE, "Odoo did not answer lately; it is asked again in %lld s", (long long)(wait_ms + 999) / 1000);
+	else {
+		const struct odoo_fields *known = fields_of(p, call->odoo->model);
+		call->odoo->step = p->uid == 0 ? STEP_LOGIN : wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
+		if (call->odoo->step == STEP_EXECUTE && known)
+			trim_fields(call->odoo, known, call->memory);
+		send_step(c, call, p, t, now_ms);
+	}
+}
+
+/* ---- what came back ------------------------------------------------------- */
+
+/* Another turn, when there is time for one. */
+static void
+again(struct call *call, int64_t pause_ms, int64_t now_ms)
+{
+	call->state = CALL_S_TURN;
+	call->at_ms = now_ms + pause_ms;
+}
+
+static void
+retry(struct call *call, enum call_result otherwise, const char *why, int64_t now_ms)
+{
+	int64_t pause = (int64_t)BACKOFF_MS << (call->tries < 5 ? call->tries - 1 : 4);
+
+	if (pause > BACKOFF_MAX)
+		pause = BACKOFF_MAX;
+	if (call->tries < TRIES_MAX && now_ms + pause < call->deadline_ms)
+		again(call, pause, now_ms);
+	else
+		call_over(call, otherwise, "%s", why);
+}
+
+/* No answer of Odoo's: was something done? */
+static void
+no_answer(struct call *call, const char *why, bool sent, bool late, int64_t now_ms)
+{
+	bool writes = call->odoo->step == STEP_EXECUTE && !call->odoo->reads;
+
+	if (writes && sent)
+		call_over(call, CALL_UNKNOWN, "it was sent, and no answer came (%s): perhaps it is done", why);
+	else if (late)
+		call_over(call, CALL_DEADLINE, "Odoo did not answer in time");
+	else
+		retry(call, CALL_UNREACHABLE, why, now_ms);
+}
+
+static void
+refused(struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t now_ms)
+{
+	unsigned other = 1 - p->key;
+
+	p->uid = 0;
+	p->refused |= 1u << p->key;
+	if ((other == 0 || t->odoo.next_key.len > 0) && !(p->refused & 1u << other)) {
+		p->key = other;
+		again(call, 0, now_ms);
+		return;
+	}
+	p->refused = 0;
+	p->key = 0;
+	p->refused_until_ms = now_ms + REFUSED_MS;
+	log_event(LOG_ALARM, "odoo-key-refused", LOG_STR("tenant", p->tenant), LOG_TEXT("url", t->odoo.url), LOG_TEXT("login", t->odoo.login),
+	    LOG_STR("next", "make a key in Odoo, and import the tenant with it"));
+	call_over(call, CALL_DENIED, "Odoo refuses login and key");
+}
+
+static void
+learn_model(struct odoo_peer *p, struct slice model, const struct value *types)
+{
+	struct odoo_fields *fields;
+
+	if (model.len >= sizeof(p->model[0].name) || odoo_fields_new(types, &fields) != 0)
+		return;
+	if (p->models == ODOO_MODELS)
+		forget_models(p);
+	struct odoo_model *m = &p->model[p->models++];
+	snprintf(m->name, sizeof(m->name), SLICE_FMT, SLICE_ARG(model));
+	m->fields = fields;
+}
+
+static void
+give(struct call *call, const struct odoo_peer *p, struct value *value)
+{
+	const struct odoo_fields *known = fields_of(p, call->odoo->model);
+
+	for (struct value *row = known && value->type == VALUE_LIST ? value->in.first : NULL; row; row = row->next)
+		odoo_give_types(row, known);
+	if (value_print_json(value, &call->answer) < 0)
+		call_over(call, CALL_BUSY, "out of memory");
+	else
+		call_over(call, CALL_DONE, NULL);
+}
+
+static void
+understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, int64_t now_ms)
+{
+	switch (call->odoo->step) {
+	case STEP_LOGIN:
+		if (answer->value->type != VALUE_INT || answer->value->number <= 0) {
+			refused(call, p, t, now_ms);
+			return;
+		}
+		p->uid = answer->value->number;
+		p->refused = 0;
+		again(call, 0, now_ms);
+		return;
+	case STEP_TYPES:
+		learn_model(p, call->odoo->model, answer->value);
+		if (fields_of(p, call->odoo->model))
+			again(call, 0, now_ms);
+		else
+			call_over(call, CALL_FAULT, "Odoo's description of a model cannot be read");
+		return;
+	case STEP_EXECUTE:
+		give(call, p, answer->value);
+		return;
+	}
+}
+
+static void
+judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, bool of_odoo, int64_t now_ms)
+{
+	switch (answer->outcome) {
+	case ODOO_OK:
+		understood(call, p, t, answer, now_ms);
+		return;
+	case ODOO_DENIED:
+		refused(call, p, t, now_ms);
+		return;
+	case ODOO_AGAIN:
+		/* Its own fault is rolled back; a proxy's word is nobody's. */
+		if (of_odoo)
+			retry(call, CALL_FAULT, answer->why, now_ms);
+		else
+			no_answer(call, answer->why, true, false, now_ms);
+		return;
+	case ODOO_APPLIED:
+		call_over(call, CALL_APPLIED, "%s", answer->why);
+		return;
+	case ODOO_NOT_ODOO:
+		call_over(call, CALL_UNREACHABLE, "%s", answer->why);
+		return;
+	case ODOO_UNREADABLE:
+		call_over(call, call->odoo->reads ? CALL_FAULT : CALL_UNKNOWN, "%s", answer->why);
+		return;
+	case ODOO_NO_DATABASE:
+	case ODOO_NOT_ALLOWED:
+	case ODOO_REFUSED:
+	case ODOO_MISTAKE:
+		call_over(call, CALL_FAULT, "%s: %s", odoo_outcome_text(answer->outcome), answer->why);
+		return;
+	}
+}
+
+static void
+free_peer(struct courier *c, struct odoo_peer *p, const struct tenant *t, int64_t now_ms)
+{
+	p->busy = false;
+	p->next_ms = now_ms + (t ? t->odoo.pace_ms : 0);
+	for (struct call *other = c->calls.first; other; other = other->next)
+		if (other->state == CALL_S_TURN && other->at_ms == DEST_NEVER && strcmp(other->tenant, p->tenant) == 0)
+			other->at_ms = p->next_ms;
+}
+
+void
+odoo_came(struct courier *c, struct call *call, const struct client_result *res, int64_t now_ms)
+{
+	const struct tenant *t = where_tenant(&c->where, slice_of(call->tenant));
+	struct odoo_peer *p = peer_of(c, call);
+	struct odoo_answer answer = { .outcome = ODOO_OK };
+
+	if (!p || !t) {
+		/* The tenants moved while it was under way: its own record is asked for again. */
+		if (p)
+			free_peer(c, p, NULL, now_ms);
+		no_answer(call, "the tenant's record has changed", res->sent, false, now_ms);
+		return;
+	}
+	free_peer(c, p, t, now_ms);
+	if (res->error != CLIENT_OK) {
+		bool late = res->error == CLIENT_E_TIMEOUT_TOTAL && now_ms >= call->deadline_ms - 1;
+		breaker_end(&p->breaker, &c->dests.rules, BREAKER_BAD, now_ms, crypt_random32());
+		no_answer(call, res->error == CLIENT_E_CUT ? "it closed the connection without an answer" : client_error_text(res->error),
+		    res->sent, late, now_ms);
+		return;
+	}
+	if (odoo_xmlrpc.read(res->status, res->content_type, res->body, call->memory, &answer) < 0) {
+		call_over(call, CALL_BUSY, "out of memory");
+		return;
+	}
+	bool of_odoo = res->status == HTTP_OK && answer.outcome != ODOO_NOT_ODOO;
+	breaker_end(&p->breaker, &c->dests.rules, of_odoo ? BREAKER_GOOD : BREAKER_BAD, now_ms, crypt_random32());
+	if (answer.dropped)
+		log_event(LOG_NOTICE, "odoo-characters-dropped", LOG_STR("tenant", p->tenant), LOG_INT("count", answer.dropped));
+	judge(call, p, t, &answer, of_odoo, now_ms);
+}

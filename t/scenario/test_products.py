@@ -1,0 +1,153 @@
+"""Products: read from Odoo, described by the hub, found by their words, priced."""
+
+import concurrent.futures
+import json
+
+import pytest
+
+from odoo import OdooServer
+
+BASE = "/api/v1/products"
+TENANT = "account_7"
+
+
+@pytest.fixture
+def odoo():
+    server = OdooServer().start()
+    server.model("product.template", list_price="float", ai_price="float", categ_id="many2one", default_code="char",
+                 description="html", description_sale="text")
+    server.add("product.template", name="Pão francês", list_price=0.8, ai_price=0.7, categ_id=(3, "Pães"), default_code="P1",
+               description_sale="Crocante, do dia")
+    server.add("product.template", name="Bolo de cenoura", list_price=25.0, ai_price=24.0, categ_id=(4, "Bolos"), default_code="B1")
+    server.add("product.template", name="Pão de queijo", list_price=4.5, ai_price=4.5, categ_id=(3, "Pães"), default_code="P2")
+    yield server
+    server.stop()
+
+
+def connect(i, odoo, name=TENANT, key="odoo-key", next_key=None, **more):
+    """The tenant with that Odoo."""
+    (i.dir / "import").mkdir(exist_ok=True)
+    (i.dir / "import" / "odoo.key").write_text(key + "\n")
+    two = ""
+    if next_key:
+        (i.dir / "import" / "next.key").write_text(next_key + "\n")
+        two = ", next_key_file: next.key"
+    i.tenant(name, extra=f"    odoo: {{url: \"{odoo.url}\", db: shop, login: ponte, key_file: odoo.key{two}, pull: 0"
+             + "".join(f", {k}: {v}" for k, v in more.items()) + "}\n")
+
+
+@pytest.fixture
+def shop(make, odoo):
+    i = make(allow=[odoo.url.split("//")[1]])
+    connect(i, odoo)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    return i
+
+
+def post(i, path, body=None, base=BASE):
+    return i.ask("POST", base + path, json.dumps(body or {}), {"Authorization": "Bearer " + i.token})
+
+
+def test_a_product_is_described_by_the_hub(shop, odoo):
+    shop.hub.script = [{"json": {"description": "Um pão crocante.", "key_features": ["crocante"]}}]
+    a = post(shop, "/1/description", {"options": {"tone": "casual"}})
+    assert a.status == 200, a
+    assert a.json["data"] == {"product_id": 1, "description": "Um pão crocante.", "key_features": ["crocante"], "use_cases": None}
+    asked = shop.hub.requests[0]["json"]
+    assert (asked["task"], asked["tenant"], asked["product"]["name"], asked["options"]) == (
+        "product_description", TENANT, "Pão francês", {"tone": "casual"})
+    assert post(shop, "/99/description").status == 404
+    assert odoo.logins == 1, "a login for each call"
+
+
+def test_the_addons_tools_answer_200_with_success(shop, odoo):
+    shop.hub.script = [{"json": {"description": "Pão."}}, {"status": 500}]
+    body = {"account_id": TENANT, "product_id": 1}
+    a = post(shop, "/tools/generate_product_description", body, "")
+    assert (a.status, a.json["success"], a.json["description"]) == (200, True, "Pão.")
+    a = post(shop, "/webhook/tools/generate_product_description", dict(body, metadata={"name": "Torta"}), "")
+    assert (a.status, a.json["success"]) == (200, False) and "500" in a.json["error"]
+    assert shop.hub.requests[-1]["json"]["product"] == {"name": "Torta"}
+    a = post(shop, "/tools/sync_product_to_vector_db", {"account_id": TENANT, "product_id": 9, "description": "Torta - Doces",
+                                                        "is_minimal": True, "price": 9.5, "is_special_price": False}, "")
+    assert (a.status, a.json["success"], a.json["vector_id"]) == (200, True, TENANT + "_9")
+    found = post(shop, "/search", {"query": "tortas"}).json["data"]
+    assert [(p["product_id"], p["price"]) for p in found["results"]] == [(9, 9.5)]
+    assert post(shop, "/tools/sync_product_to_vector_db", dict(body, account_id="account_8"), "").status == 403
+    assert post(shop, "/tools/sync_product_to_vector_db", {"account_id": TENANT, "product_id": False}, "").status == 422
+
+
+def test_synced_found_and_listed(shop, odoo):
+    a = post(shop, "/sync-batch", {"product_ids": [1, 2, 77], "options": {"generate_descriptions": True}})
+    assert (a.json["data"]["total"], a.json["data"]["successful"], a.json["data"]["failed"]) == (3, 2, 1), a
+    assert post(shop, "/3/sync", {"skip_odoo_update": True, "description": "Quentinho da casa"}).json["data"]["vector_id"] == TENANT + "_3"
+    results = post(shop, "/search", {"query": "dia crocantes", "filters": {"price_range": [0, 10]}}).json["data"]["results"]
+    assert results[0]["product_id"] == 1 and results[0]["score"] == 1
+    assert post(shop, "/search", {"query": "pão", "filters": {"category_id": 4}}).json["data"] == {"results": [], "total": 0}
+    s = shop.ask("GET", BASE + "/sync-status?product_ids=1,2,5", headers={"Authorization": "Bearer " + shop.token}).json["data"]
+    assert (s["total"], s["synced"], s["not_synced"]) == (3, 2, 1)
+    a = post(shop, "/list", {"filter": {"search_term": "pão", "price_range": [1, 10]}, "order_by": "list_price", "order_dir": "desc"})
+    assert [(p["product_id"], p["category_name"], p["sync_status"]) for p in a.json["data"]["products"]] == [(3, "Pães", "synced")]
+    a = post(shop, "/list", {"limit": 2, "filter": {"sync_status": "synced"}}).json["data"]
+    assert (a["total"], [p["product_id"] for p in a["products"]]) == (3, [2, 3])
+    odoo.stop()
+    assert post(shop, "/search", {"query": "crocante"}).status == 200, "what is known is at hand without Odoo"
+    a = post(shop, "/list")
+    assert (a.status, a.json["code"]) == (502, "ODOO_CONNECTION_ERROR")
+
+
+def test_prices(shop, odoo):
+    a = post(shop, "/update-prices", {"product_ids": [1, 2, 50], "adjustment": {"type": "percentage", "value": -10, "field": "list_price"}})
+    assert [(r["old_price"], r["new_price"], r["error"]) for r in a.json["data"]["results"]] == [
+        (0.8, 0.72, None), (25, 22.5, None), (0, None, "there is no such product")], a
+    assert odoo.models["product.template"][2]["list_price"] == 22.5 and odoo.models["product.template"][2]["ai_price"] == 24.0
+    odoo.script = [{"method": "write", "none": True}, {"method": "write", "cut": "after"}]
+    a = post(shop, "/update-prices", {"product_ids": [1, 2], "adjustment": {"type": "fixed", "value": -30}}).json["data"]
+    assert (a["successful"], a["failed"]) == (1, 1), a
+    assert a["results"][0]["new_price"] == 0 and "perhaps it is done" in a["results"][1]["error"]
+    assert len([r for r in odoo.requests if r["method"] == "write"]) == 4, "a write was made twice"
+    for bad in ({"type": "other", "value": 1}, {"type": "fixed", "value": "1"}, {"type": "fixed", "value": 1, "field": "cost"}, None):
+        assert post(shop, "/update-prices", {"product_ids": [1], "adjustment": bad}).status == 422
+    assert post(shop, "/update-prices", {"product_ids": [], "adjustment": {"type": "fixed", "value": 1}}).status == 422
+
+
+def test_one_call_at_a_time_and_keys_that_change(make, odoo):
+    i = make(settings="workers: {hooks: 2, api: 4}\n", allow=[odoo.url.split("//")[1]])
+    connect(i, odoo, key="old-key", next_key="odoo-key")
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    odoo.script = [{"method": "search_read", "delay": 0.2, "times": 0}]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(i, "/list").status, range(4)))
+    assert answers == [200] * 4 and odoo.most_in_flight == 1
+    assert odoo.logins == 2, "the key that is to follow was tried once, and kept"
+    odoo.keys = {"third"}
+    for _ in range(5):
+        a = post(i, "/list")
+        assert (a.status, a.json["code"]) == (502, "ODOO_AUTHENTICATION_ERROR")
+    assert odoo.logins <= 5, "refused keys in a loop"
+    assert len(i.events("odoo-key-refused")) == 1
+    connect(i, odoo, key="third")
+    assert post(i, "/list").status == 200
+    log = i.log_tail(1000)
+    assert not [k for k in ("old-key", "odoo-key\"", "third") if k in log]
+
+
+@pytest.mark.parametrize("step, status, code", [
+    ({"fault": (4, "Acesso negado"), "times": 0}, 502, "ODOO_OPERATION_ERROR"),
+    ({"html": 200, "times": 0}, 502, "ODOO_CONNECTION_ERROR"),
+    ({"raw": b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><methodResponse/>", "times": 0}, 502, "ODOO_OPERATION_ERROR"),
+])
+def test_an_odoo_in_trouble_has_a_code(shop, odoo, step, status, code):
+    odoo.script = [dict(step, method="search_count")]
+    a = post(shop, "/list")
+    assert (a.status, a.json["code"]) == (status, code), a
+    assert a.json["success"] is False and a.json["detail"]["message"]
+    odoo.script = []
+
+
+def test_no_hub_and_no_odoo_are_said(make):
+    i = make()
+    i.tenant(TENANT)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    a = post(i, "/list")
+    assert (a.status, a.json["code"]) == (503, "SERVICE_UNAVAILABLE_ERROR") and "no Odoo" in a.json["detail"]["message"]
