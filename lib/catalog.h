@@ -95,6 +95,9 @@ struct catalog_filter {
 MUST_CHECK int catalog_list(struct catalog *, const struct catalog_filter *, void (*each)(void *, const struct catalog_item *),
     void *context);
 MUST_CHECK int catalog_count(struct catalog *, const struct catalog_filter *, int64_t *ret);
+/* The one item of that key, if there is one. */
+MUST_CHECK int catalog_find(struct catalog *, struct slice tenant, enum catalog_kind, struct slice key,
+    void (*each)(void *, const struct catalog_item *), void *context);
 /* When a kind was last pushed, and its generation, which changes whenever its
  * content does; 0: never. */
 struct catalog_state { int64_t generation, synced_us; };

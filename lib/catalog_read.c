@@ -52,6 +52,21 @@ catalog_count(struct catalog *c, const struct catalog_filter *f, int64_t *ret)
 }
 
 int
+catalog_find(struct catalog *c, struct slice tenant, enum catalog_kind kind, struct slice key,
+    void (*each)(void *, const struct catalog_item *), void *context)
+{
+	DB_QUERY(q);
+	struct catalog_item item;
+	int r = db_first(c, &q, "SELECT " ITEM_COLUMNS ITEM_FROM " WHERE s.tenant = ? AND s.kind = ? AND k.shelf = s.id AND k.key = ?",
+	    DB_T(tenant), DB_I(kind), DB_T(key));
+	if (r == 0) {
+		read_item(q, &item);
+		each(context, &item);
+	}
+	return r < 0 ? r : 0;
+}
+
+int
 catalog_state(struct catalog *c, struct slice tenant, enum catalog_kind kind, struct catalog_state *ret)
 {
 	DB_QUERY(q);

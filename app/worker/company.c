@@ -234,7 +234,7 @@ find(struct request *r, struct found *ret)
 }
 
 static void
-answer_found(struct request *r, const char *name, const char *const *keys, size_t n)
+answer_found(struct request *r, const char *name, const char *const *keys, size_t n, bool texts)
 {
 	struct json *data = json_new_object(), *inner = json_new_object();
 	const struct json *value;
@@ -254,6 +254,13 @@ answer_found(struct request *r, const char *name, const char *const *keys, size_
 	for (size_t i = 0; i < n && e == 0 && f.data; i++)
 		if (json_get(f.data, keys[i], &value) == JSON_OBJECT)
 			e = json_set(inner, keys[i], json_ref(value));
+	/* What an AI made of it in the system before; nothing does here. */
+	if (e == 0 && f.data && texts)
+		e = json_set_null(inner, "original_text");
+	if (e == 0 && f.data && texts)
+		e = json_set_null(inner, "processed_text");
+	if (e == 0 && f.data && texts)
+		e = json_set_bool(inner, "ai_processed", false);
 	clock_text(f.updated_us, text);
 	text[19] = '\0';
 	if (e == 0 && f.data)
@@ -277,7 +284,7 @@ on_company_processed(struct request *r)
 	static const char *const keys[] = { "company_info", "business_hours", "online_channels", "customer_service", "promotions" };
 
 	if (api_account(r))
-		answer_found(r, "metadata", keys, ARRAY_LEN(keys));
+		answer_found(r, "metadata", keys, ARRAY_LEN(keys), true);
 }
 
 void
@@ -286,5 +293,5 @@ on_service_processed(struct request *r)
 	static const char *const keys[] = { "customer_service", "business_hours", "online_channels" };
 
 	if (api_account(r))
-		answer_found(r, "service_config", keys, ARRAY_LEN(keys));
+		answer_found(r, "service_config", keys, ARRAY_LEN(keys), false);
 }

@@ -6,6 +6,7 @@
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/documents.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
@@ -177,46 +178,134 @@ on_documents_clear(struct request *r)
 
 /* ---- read ---- */
 
-struct documents { struct json *list; bool whole; int failed; };
+int64_t
+document_id(const struct catalog_item *item)
+{
+	return item->odoo_id ? item->odoo_id : -item->id;
+}
+
+static int
+set_time(struct json *to, const char *key, int64_t us)
+{
+	char text[CLOCK_TEXT];
+
+	clock_text(us, text);
+	text[19] = '\0';
+	return json_set_text(to, key, slice_of(text));
+}
+
+/* What was said of it beside its text: uploads have that, Odoo's have not. */
+static int
+set_description(struct json *to, const struct catalog_item *item, struct slice otherwise)
+{
+	CLEANUP(json_freep) struct json *data = NULL;
+	struct slice text = otherwise;
+	const struct json *said;
+	int e = item->data.len > 0 ? json_parse(item->data, &data) : 0;
+
+	if (e == 0 && json_get(data, "description", &said) == JSON_STRING)
+		text = json_text(said);
+	return e == 0 ? json_set_text(to, "description", text) : e;
+}
+
+static int
+set_listed(struct json *d, const struct catalog_item *item)
+{
+	int e = set_description(d, item, item->name);
+
+	if (e == 0)
+		e = json_set_text(d, "document_type", item->type);
+	if (e == 0)
+		e = set_time(d, "created_at", item->created_us);
+	if (e == 0)
+		e = set_time(d, "updated_at", item->updated_us);
+	return e == 0 ? json_set_text(d, "status", item->odoo_id ? SLICE("synced") : SLICE("uploaded")) : e;
+}
+
+/* The text is kept as it came: nothing rewrites it, and nothing is read out of it. */
+static int
+set_texts(struct json *d, const struct catalog_item *item, bool alone)
+{
+	int e = json_set_text(d, "document_type", item->type);
+
+	if (e == 0)
+		e = alone ? json_set_text(d, "original_content", item->description) : set_description(d, item, item->description);
+	if (e == 0 && alone)
+		e = json_set_text(d, "original_text", item->description);
+	if (e == 0)
+		e = json_set_text(d, "processed_text", item->description);
+	if (e == 0)
+		e = json_set_bool(d, "ai_processed", false);
+	if (e == 0)
+		e = json_set_bool(d, "has_structured_data", false);
+	if (e == 0)
+		e = json_set_null(d, "structured_data");
+	if (e == 0)
+		e = set_time(d, "last_updated", item->updated_us);
+	return e == 0 && !alone ? json_set_text(d, "format", SLICE("legacy")) : e;
+}
+
+struct json *
+document_json(const struct catalog_item *item, enum document_form form)
+{
+	struct json *d = json_new_object();
+	int e = d ? json_set_int(d, "id", document_id(item)) : -ENOMEM;
+
+	if (e == 0)
+		e = json_set_text(d, "name", item->name);
+	if (e == 0)
+		e = form == DOCUMENT_LISTED ? set_listed(d, item) : set_texts(d, item, form == DOCUMENT_WHOLE);
+	if (e == 0)
+		return d;
+	json_free(d);
+	return NULL;
+}
+
+struct wanted { void (*each)(void *, const struct catalog_item *); void *context; };
+
+static void
+each_uploaded(void *context, const struct catalog_item *item)
+{
+	const struct wanted *w = context;
+
+	if (item->odoo_id == 0)
+		w->each(w->context, item);
+}
+
+bool
+document_find(struct request *r, struct slice text, void (*each)(void *, const struct catalog_item *), void *context)
+{
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
+	struct wanted w = { each, context };
+	struct catalog *c;
+	int64_t id;
+
+	if (slice_to_i64(text, -INT64_MAX, INT64_MAX, &id) != 0 || id == 0)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a document is a whole number, and not 0"));
+	if (!(c = catalogue_of(r)))
+		return false;
+	f.id = -id;
+	int e = id > 0 ? catalog_find(c, r->tenant, CATALOG_K_DOCUMENT, text, each, context) : catalog_list(c, &f, each_uploaded, &w);
+	return e == 0 || catalogue_failed(r);
+}
+
+struct documents { struct json *list; enum document_form form; int failed; };
 
 static void
 each_document(void *context, const struct catalog_item *item)
 {
 	struct documents *to = context;
-	struct json *d = json_new_object();
-	char updated[CLOCK_TEXT];
-	int e = d ? 0 : -ENOMEM;
+	struct json *d = to->failed ? NULL : document_json(item, to->form);
 
-	clock_text(item->updated_us, updated);
-	updated[19] = '\0';
-	if (e == 0)
-		e = json_set_int(d, "id", item->odoo_id);
-	if (e == 0)
-		e = json_set_text(d, "name", item->name);
-	if (e == 0)
-		e = json_set_text(d, "document_type", item->type);
-	if (e == 0)
-		e = json_set_text(d, "description", to->whole ? item->description : item->name);
-	if (e == 0)
-		e = json_set_text(d, to->whole ? "processed_text" : "status", to->whole ? item->description : SLICE("synced"));
-	if (e == 0)
-		e = json_set_text(d, to->whole ? "last_updated" : "updated_at", slice_of(updated));
-	if (e == 0 && to->whole)
-		e = json_set_bool(d, "ai_processed", false);
-	if (e == 0 && to->whole)
-		e = json_set_bool(d, "has_structured_data", false);
-	if (e == 0 && to->failed == 0)
-		to->failed = json_add(to->list, d);
-	else
-		json_free(d);
-	to->failed = to->failed ? to->failed : e;
+	if (to->failed == 0)
+		to->failed = d ? json_add(to->list, d) : -ENOMEM;
 }
 
 static void
-list_documents(struct request *r, bool whole)
+list_documents(struct request *r, enum document_form form)
 {
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
-	struct documents all = { .whole = whole };
+	struct documents all = { .form = form };
 	struct catalog *c;
 
 	if (!api_account(r) || !(c = catalogue_of(r)))
@@ -230,7 +319,7 @@ list_documents(struct request *r, bool whole)
 		return;
 	}
 	int64_t n = (int64_t)json_length(all.list);
-	int e = whole ? json_set_bool(data, "found", true) : 0;
+	int e = form == DOCUMENT_LISTED ? 0 : json_set_bool(data, "found", true);
 	if (e == 0)
 		e = json_set(data, "documents", all.list);
 	else
@@ -247,11 +336,43 @@ list_documents(struct request *r, bool whole)
 void
 on_documents_list(struct request *r)
 {
-	list_documents(r, false);
+	list_documents(r, DOCUMENT_LISTED);
 }
 
 void
 on_documents_processed(struct request *r)
 {
-	list_documents(r, true);
+	list_documents(r, DOCUMENT_PROCESSED);
+}
+
+struct one { struct json *document; bool found; };
+
+static void
+take_one(void *context, const struct catalog_item *item)
+{
+	struct one *one = context;
+
+	one->found = true;
+	one->document = document_json(item, DOCUMENT_WHOLE);
+}
+
+void
+on_document_processed(struct request *r)
+{
+	struct one one = { .found = false };
+
+	if (!api_account(r) || !document_find(r, r->param[0], take_one, &one))
+		return;
+	struct json *data = json_new_object();
+	int e = data && (one.document || !one.found) ? json_set_bool(data, "found", one.found) : -ENOMEM;
+	if (e == 0) {
+		e = one.found ? json_set(data, "document", one.document) : json_set_text(data, "message", SLICE("there is no such document"));
+		one.document = NULL;
+	}
+	json_free(one.document);
+	if (e < 0) {
+		json_free(data);
+		data = NULL;
+	}
+	api_answer(r, data, NULL);
 }

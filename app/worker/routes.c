@@ -36,6 +36,8 @@ const struct route routes[] = {
 	{ HTTP_M_POST, "/api/v1/business-rules/clear-support-documents", ROUTE_API, ROUTE_TOKEN, TOKEN_SYNC, ROUTE_ENVELOPE, WHOLE, on_documents_clear, "takes all documents away" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/documents",          ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_documents_list,  "the support documents" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/support-documents", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_documents_processed, "the same with their texts" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/processed/support-document/{document_id}", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_document_processed, "one of them" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/processed/scheduling-rules", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_scheduling_processed, "the scheduling rules" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/company-metadata", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0, on_company_processed, "what the company said of itself" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/processed/service-config", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_ENVELOPE, 0,  on_service_processed, "the part of it that a conversation needs" },
 	{ HTTP_M_POST, "/api/v1/products/search",                   ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, WHOLE, on_products_search, "products by words; query, limit, filters" },

@@ -31,6 +31,7 @@ void on_rules_active(struct request *);
 void on_rules_search(struct request *);
 void on_rules_list(struct request *);
 void on_rules_one(struct request *);
+void on_scheduling_processed(struct request *);
 void on_company_sync(struct request *);             /* company.c */
 void on_company_processed(struct request *);
 void on_service_processed(struct request *);
@@ -38,6 +39,7 @@ void on_documents_sync(struct request *);           /* documents.c */
 void on_documents_clear(struct request *);
 void on_documents_list(struct request *);
 void on_documents_processed(struct request *);
+void on_document_processed(struct request *);
 void on_product_description(struct request *);      /* products.c */
 void on_product_sync(struct request *);
 void on_products_sync(struct request *);

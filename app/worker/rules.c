@@ -340,6 +340,71 @@ on_rules_list(struct request *r)
 	api_answer(r, data, NULL);
 }
 
+/* The text of a rule is kept as it came. */
+static void
+each_scheduling(void *context, const struct catalog_item *item)
+{
+	struct rules *to = context;
+	struct json *rule = to->failed ? NULL : json_new_object();
+	int e = to->failed ? to->failed : rule ? json_set_int(rule, "id", item->id) : -ENOMEM;
+
+	if (e == 0)
+		e = json_set_text(rule, "name", item->name);
+	if (e == 0)
+		e = json_set_text(rule, "description", item->description);
+	if (e == 0)
+		e = json_set_int(rule, "priority", item->priority);
+	if (e == 0)
+		e = json_set_bool(rule, "is_temporary", false);
+	if (e == 0)
+		e = set_time(rule, "start_date", item->starts_us);
+	if (e == 0)
+		e = set_time(rule, "end_date", item->ends_us);
+	if (e == 0)
+		e = set_data(rule, "rule_data", item->data);
+	if (e == 0)
+		e = json_set_text(rule, "processed_text", item->description);
+	if (e == 0)
+		e = set_time(rule, "last_updated", item->updated_us);
+	if (e == 0)
+		e = json_add(to->list, rule);
+	else
+		json_free(rule);
+	to->failed = e;
+}
+
+void
+on_scheduling_processed(struct request *r)
+{
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_SCHEDULING) };
+	struct rules rules = { .list = NULL };
+	struct catalog *c;
+
+	if (!api_account(r) || !(c = catalogue_of(r)))
+		return;
+	struct json *data = json_new_object();
+	rules.list = json_new_array();
+	if (!data || !rules.list || catalog_list(c, &f, each_scheduling, &rules) < 0 || rules.failed) {
+		json_free(data);
+		json_free(rules.list);
+		catalogue_failed(r);
+		return;
+	}
+	int64_t n = (int64_t)json_length(rules.list);
+	int e = json_set_bool(data, "found", true);
+	if (e == 0)
+		e = json_set(data, "scheduling_rules", rules.list);
+	else
+		json_free(rules.list);
+	if (e == 0)
+		e = json_set_int(data, "total", n);
+	if (e < 0) {
+		json_free(data);
+		data = NULL;
+	}
+	api_answer(r, data, NULL);
+}
+
 void
 on_rules_one(struct request *r)
 {

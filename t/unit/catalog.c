@@ -87,6 +87,13 @@ shown(const char *tenant, enum catalog_kind kind)
 	return catalog_list(reader, &f, each, NULL) == 0 ? seen : "failed";
 }
 
+static bool
+one(const char *tenant, const char *key)
+{
+	seen[0] = '\0';
+	return catalog_find(reader, slice_of(tenant), CATALOG_K_PERMANENT, slice_of(key), each, NULL) == 0;
+}
+
 static void
 shelves(void)
 {
@@ -98,6 +105,9 @@ shelves(void)
 	ROW("is seen", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
 	int64_t id = first_id;
 	ROW("by its tenant alone", strcmp(shown("other", CATALOG_K_PERMANENT), "") == 0);
+	ROW("found by its key", one("shop", "b") && strcmp(seen, "b=dois") == 0);
+	ROW("which another tenant has not", one("other", "b") && !seen[0]);
+	ROW("nor the shelf under another", one("shop", "B") && !seen[0]);
 	ROW("on its shelf alone", strcmp(shown("shop", CATALOG_K_TEMPORARY), "") == 0);
 	ROW("the same again", push("shop", p, &n) && n.written == 0 && n.same);
 	two[0] = item("a", "UM", "1x");
@@ -106,10 +116,12 @@ shelves(void)
 	ROW("is seen with its id", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM b=dois") == 0 && first_id == id);
 	p.items = 1;
 	p.hash = SLICE("set3");
+	ROW("still found by its key", one("shop", "b") && strcmp(seen, "b=dois") == 0);
 	ROW("one gone", push("shop", p, &n) && n.removed == 1 && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM") == 0);
 	bool more = true;
 	while (more)
 		REQUIRE(catalog_clean(c, &more) == 0);
+	ROW("nor found", one("shop", "b") && !seen[0]);
 	ROW("and cleaned", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM") == 0);
 	struct catalog_item change[] = { item("c", "tres", "3"), item("a", "", "") };
 	struct catalog_shelf_push part = { .kind = CATALOG_K_PERMANENT, .item = change, .items = 2 };
