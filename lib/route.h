@@ -23,6 +23,7 @@ enum route_shape {
 	ROUTE_DETAIL,       /* {"detail","code","request_id"} */
 	ROUTE_ENVELOPE,     /* {"success":false,"error":{"code","message"},"detail":{likewise},"meta":{"request_id"},…} */
 	ROUTE_TOOL,         /* {"success":false,"error":text,"code",…} */
+	ROUTE_PAGE,         /* HTML, for people */
 };
 
 struct request;

@@ -1,7 +1,9 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "app/worker/page.h"
 #include "app/worker/request.h"
+#include "lib/clock.h"
 #include "lib/json.h"
 
 static const struct { enum http_status status; const char *code; } refusals[] = {
@@ -15,7 +17,7 @@ void
 answer_begin(struct request *r, enum http_status status)
 {
 	r->answer.status = status;
-	r->answer.broken = false;
+	r->answer.broken = r->answer.page = false;
 	buf_clear(&r->answer.text);
 }
 
@@ -152,6 +154,10 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 	/* An overflowed arena gives an empty text: the code still stands. */
 	r->refusal = why;
 	r->reason = reason.len ? reason : code;
+	if (r->route && r->route->shape == ROUTE_PAGE) {
+		page_refusal(r, refusals[why].status, code);
+		return;
+	}
 	answer_begin(r, refusals[why].status);
 	if (request_is_webhook(r)) {
 		answer_text(r, "status", SLICE("refused"));
@@ -175,4 +181,50 @@ const char *
 answer_code(enum request_refusal why)
 {
 	return why == REQUEST_R_DEADLINE ? "SERVICE_UNAVAILABLE_ERROR" : refusals[why].code;
+}
+
+/* ---- as it is sent ---- */
+
+/* RFC 6750, section 3; and when to come back. */
+static const char *
+more_headers(const struct request *r)
+{
+	switch (r->refusal) {
+	case REQUEST_R_UNAUTHORIZED:
+		return "WWW-Authenticate: Bearer\r\n";
+	case REQUEST_R_INVALID_TOKEN:
+		return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+	case REQUEST_R_AUTHORIZATION_ERROR:
+		return "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n";
+	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
+		return "Retry-After: 1\r\n";
+	case REQUEST_R_RATE_LIMIT_ERROR:
+		return r->retry_after;
+	default:
+		return "";
+	}
+}
+
+struct slice
+answer_body(const struct request *r)
+{
+	return r->answer.broken ? SLICE("{\"status\":\"refused\",\"code\":\"TRY_AGAIN\",\"reason\":\"out of memory\"}") : buf_view(&r->answer.text);
+}
+
+int
+answer_head(const struct request *r, int64_t now_us, struct buf *out)
+{
+	bool page = r->answer.page && !r->answer.broken;
+	int64_t took = now_us - r->began_us;
+	int e = buf_printf(out, "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
+	    (int)r->answer.status, http_phrase(r->answer.status), page ? PAGE_TYPE : "application/json", answer_body(r).len);
+
+	if (e == 0 && page)
+		e = buf_append_slice(out, SLICE("Content-Security-Policy: " PAGE_POLICY "\r\n"));
+	if (e == 0 && r->answer.allow[0])
+		e = buf_printf(out, "Allow: %s\r\n", r->answer.allow);
+	if (e == 0)
+		e = buf_printf(out, "X-Request-ID: %s\r\nX-Process-Time: %" PRId64 ".%06" PRId64 "\r\n%s\r\n", r->id, took / US_PER_S,
+		    took % US_PER_S, more_headers(r));
+	return e;
 }

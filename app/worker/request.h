@@ -79,8 +79,9 @@ enum request_refusal {
 
 struct answer {
 	enum http_status status;            /* 0: not answered yet */
-	struct buf       text;              /* the JSON object; its memory is the worker's */
+	struct buf       text;              /* the JSON object, or the page; its memory is the worker's */
 	bool             broken;            /* no memory for the text */
+	bool             page;              /* HTML (page.h) */
 	char             allow[64];         /* 405: the methods that would do */
 };
 
@@ -152,5 +153,9 @@ void answer_end(struct request *);
 /* The whole answer of a refusal, in the shape of the path. */
 void answer_refuse(struct request *, enum request_refusal, struct slice reason);
 const char *answer_code(enum request_refusal);
+/* The bytes that are sent: the text, or what stands for it when there was no memory. */
+struct slice answer_body(const struct request *);
+/* The head of the answer as FastCGI wants it, up to the empty line.  0 or -ENOMEM. */
+MUST_CHECK int answer_head(const struct request *, int64_t now_mono_us, struct buf *out);
 
 #endif

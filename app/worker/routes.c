@@ -52,6 +52,13 @@ const struct route routes[] = {
 	{ HTTP_M_GET,  "/api/v1/business-rules/active",             ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_active,    "the rules that are valid now; rule_type" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/semantic-search",    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_search,    "rules by words; query, limit, score_threshold" },
 	{ HTTP_M_GET,  "/api/v1/business-rules",                    ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_list,      "all rules, in pages; page, page_size, active_only, rule_type" },
+	/* Before {rule_id}, which would match their names: the first row that matches is it. */
+	{ HTTP_M_GET,  "/api/v1/business-rules/view", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_rules, "a page of all rules" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/view-temporary-rules", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_temporary, "a page of the temporary ones" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/view-scheduling-rules", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_scheduling, "a page of the scheduling rules" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/view-support-documents", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_documents, "a page of the support documents" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/view-support-document/{document_id}", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_document, "a page of one of them" },
+	{ HTTP_M_GET,  "/api/v1/business-rules/view-company-metadata", ROUTE_API, ROUTE_TOKEN, TOKEN_READ, ROUTE_PAGE, 0, on_view_company, "a page of what the company said of itself" },
 	{ HTTP_M_GET,  "/api/v1/business-rules/{rule_id}",          ROUTE_API,   ROUTE_TOKEN,  TOKEN_READ,  ROUTE_ENVELOPE, 0,    on_rules_one,       "one rule" },
 };
 /* clang-format on */
@@ -71,7 +78,7 @@ routes_alias(struct slice path)
 static const char *const group_names[] = { [ROUTE_HOOKS] = "hooks", [ROUTE_API] = "api" };
 static const char *const access_names[] = { [ROUTE_OPEN] = "open", [ROUTE_SIGNED] = "signed", [ROUTE_TOKEN] = "token" };
 static const char *const shape_names[] = { [ROUTE_WEBHOOK] = "webhook", [ROUTE_DETAIL] = "detail", [ROUTE_ENVELOPE] = "envelope",
-	[ROUTE_TOOL] = "tool" };
+	[ROUTE_TOOL] = "tool", [ROUTE_PAGE] = "page" };
 
 static const char *
 body_word(const struct route *row)

@@ -49,6 +49,12 @@ void on_tool_product(struct request *);
 void on_products_search(struct request *);          /* product_shelf.c */
 void on_products_status(struct request *);
 void on_products_list(struct request *);            /* product_list.c */
+void on_view_rules(struct request *);               /* views.c */
+void on_view_temporary(struct request *);
+void on_view_scheduling(struct request *);
+void on_view_documents(struct request *);
+void on_view_document(struct request *);
+void on_view_company(struct request *);
 void on_tenants_sync(struct request *, const char *sync);   /* tenants.c; called by the shared intake */
 
 #endif

@@ -21,7 +21,7 @@
 #define ARENA_MAX  (4 * MIB)                  /* beside the body, which is not copied into it */
 #define BODY_KEEP  (256 * KIB)          /* a larger buffer is given back */
 #define BODY_FIRST (16 * KIB)
-#define OUT_OF_MEMORY "{\"status\":\"refused\",\"code\":\"TRY_AGAIN\",\"reason\":\"out of memory\"}"
+#define OUT_OF_MEMORY "Status: 500 Internal Server Error\r\n\r\n"
 
 struct serve {
 	struct worker *worker;
@@ -29,6 +29,7 @@ struct serve {
 	int            listen_fd, epoll_fd;
 	uint64_t       served;
 	struct request request;
+	struct buf     head;            /* of the answer */
 	char          *body;
 	size_t         body_cap;
 	char           front[GUARD_FRONT];
@@ -108,6 +109,7 @@ serve_free(struct serve *s)
 	close_fd(&s->epoll_fd);
 	arena_free(s->request.arena);
 	buf_free(&s->request.answer.text);
+	buf_free(&s->head);
 	free(s->body);
 	free(s);
 }
@@ -282,43 +284,18 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 
 /* ---- out ---- */
 
-/* RFC 6750, section 3; and when to come back. */
-static const char *
-more_headers(const struct request *r)
-{
-	switch (r->refusal) {
-	case REQUEST_R_UNAUTHORIZED:
-		return "WWW-Authenticate: Bearer\r\n";
-	case REQUEST_R_INVALID_TOKEN:
-		return "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
-	case REQUEST_R_AUTHORIZATION_ERROR:
-		return "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n";
-	case REQUEST_R_SERVICE_UNAVAILABLE_ERROR:
-		return "Retry-After: 1\r\n";
-	case REQUEST_R_RATE_LIMIT_ERROR:
-		return r->retry_after;
-	default:
-		return "";
-	}
-}
-
 static void
 write_answer(struct serve *s, struct request *r)
 {
-	struct slice text = buf_view(&r->answer.text);
-	int64_t took = clock_mono_us() - r->began_us;
-	char head[512];
+	struct slice text = answer_body(r), head = SLICE(OUT_OF_MEMORY);
 
-	if (r->answer.broken)
-		text = SLICE(OUT_OF_MEMORY);
-	int n = snprintf(head, sizeof head,
-	    "Status: %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-	    "X-Request-ID: %s\r\nX-Process-Time: %" PRId64 ".%06" PRId64 "\r\n%s%s%s%s\r\n",
-	    (int)r->answer.status, http_phrase(r->answer.status), text.len, r->id, took / US_PER_S, took % US_PER_S,
-	    r->answer.allow[0] ? "Allow: " : "", r->answer.allow, r->answer.allow[0] ? "\r\n" : "", more_headers(r));
-	REQUIRE(n > 0 && (size_t)n < sizeof head);
+	buf_clear(&s->head);
+	if (answer_head(r, clock_mono_us(), &s->head) == 0)
+		head = buf_view(&s->head);
+	else
+		text.len = 0;
 	/* A web server that has gone away is seen by its own log, not by ours. */
-	FCGX_PutStr(head, n, s->fcgi.out);
+	FCGX_PutStr(head.ptr, (int)head.len, s->fcgi.out);
 	if (r->method != HTTP_M_HEAD && text.len)
 		FCGX_PutStr(text.ptr, (int)text.len, s->fcgi.out);
 }

@@ -1,15 +1,39 @@
 """What ponte knows of a tenant, as the hub and people read it, and the small
-writes beside it."""
+writes beside it: styles, uploads, the sync queue's paths, the tools."""
 
-from test_rules import BASE, get, push, shop  # noqa: F401
+import base64
+import hashlib
+import html.parser
+import json
+
+from test_rules import BASE, bearer, get, push, rules, shop  # noqa: F401
 
 DOC = {"id": 42, "name": "Trocas", "document_type": "support", "content": "Trocas em até 7 dias.", "active": True,
        "visible_in_ai": True, "create_date": "2026-05-02 12:10:00"}
 SCHEDULE = {"rule_id": 5, "name": "Visita", "description": "Visita técnica", "service_type": "maintenance", "duration": 1.5}
+EVIL = "</td><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;\"\u0000\u001b[31m"
+VIEWS = ("/view", "/view-temporary-rules", "/view-scheduling-rules", "/view-support-documents", "/view-company-metadata",
+         "/view-support-document/42")
 
 
 def documents(i, *docs, path=BASE + "/sync-support-documents", **more):
     return push(i, dict({"account_id": "account_7", "business_rule_id": 1, "documents": list(docs)}, **more), path)
+
+
+class Page(html.parser.HTMLParser):
+    """Which tags a page has, and its text."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+        self.feed(answer.body.decode())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data):
+        self.text += data
 
 
 # ---- processed ----------------------------------------------------------------
@@ -40,3 +64,43 @@ def test_what_was_processed(shop):  # noqa: F811
     push(i, {"company_info": {"company_name": "Padaria"}}, BASE + "/sync-company-metadata")
     company = get(i, "/processed/company-metadata").json["data"]["metadata"]
     assert (company["original_text"], company["processed_text"], company["ai_processed"]) == (None, None, False)
+
+
+# ---- views --------------------------------------------------------------------
+
+def test_h13_views_show_text_and_nothing_else(shop):  # noqa: F811
+    i = shop
+    push(i, rules(1, permanent_rules=[{"name": EVIL, "description": EVIL, "type": EVIL}]))
+    push(i, {"scheduling_rules": [dict(SCHEDULE, name=EVIL)]}, BASE + "/sync-scheduling-rules")
+    push(i, {"company_info": {"company_name": EVIL}}, BASE + "/sync-company-metadata")
+    documents(i, dict(DOC, name=EVIL, content=EVIL))
+    shown = EVIL.replace("\0", "\ufffd").replace("\x1b", "\ufffd")
+    for path in VIEWS:
+        a = get(i, path + "?account_id=account_7")
+        page = Page(a)
+        assert a.status == 200 and a.headers["Content-Type"] == "text/html; charset=utf-8", a
+        assert not page.tags & {"script", "img", "a", "form", "iframe", "link"} and page.attributes <= {"charset", "name", "content"}, a
+        assert (shown in page.text) == (path != "/view-temporary-rules"), a.body.decode()
+        policy = a.headers.get_all("Content-Security-Policy")
+        style = a.body.decode().split("<style>")[1].split("</style>")[0]
+        allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert len(policy) == 1 and policy[0].startswith("default-src 'none'; style-src 'sha256-%s'; " % allowed), policy
+        assert "frame-ancestors 'none'" in policy[0] and a.headers.get_all("X-Frame-Options") == ["DENY"]
+        assert (a.headers["X-Content-Type-Options"], a.headers["Cache-Control"]) == ("nosniff", "no-store") and a.headers["ETag"] is None
+    assert "Semana do pão" in Page(get(i, "/view-temporary-rules")).text
+
+
+def test_views_want_a_token(shop):  # noqa: F811
+    i = shop
+    push(i, rules())
+    documents(i, DOC)
+    for path in VIEWS:
+        for headers, status in (({}, 401), ({"Authorization": ""}, 401), (bearer("account_7-00000000"), 401)):
+            a = i.ask("GET", BASE + path + "?account_id=account_7", headers=headers)
+            assert a.status == status and a.headers["Content-Type"].startswith("text/html"), a
+            page = Page(a)
+            assert "token" in page.text and a.headers["X-Request-ID"] in page.text and "Regra" not in page.text and "Trocas" not in page.text
+            assert a.headers["WWW-Authenticate"].startswith("Bearer")
+        assert get(i, path + "?account_id=account_8").status == 403
+    assert get(i, "/view-support-document/43").status == 404 and get(i, "/view-support-document/x").status == 422
+    assert push(i, {}, BASE + "/view").status == 405
