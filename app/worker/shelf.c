@@ -5,9 +5,9 @@
 #include "app/worker/api.h"
 #include "app/worker/shelf.h"
 #include "app/worker/worker.h"
+#include "lib/catalog_item.h"
 #include "lib/catalog_wire.h"
 #include "lib/clock.h"
-#include "lib/crypt.h"
 #include "lib/odoo/odoo.h"
 #include "lib/protocol.h"
 
@@ -23,46 +23,10 @@ shelf_wrong(struct shelf *s, const char *list, size_t i, const char *field, cons
 	return SHELF_E_WRONG;
 }
 
-static int
-index_text(struct shelf *s, struct slice name, struct slice more, struct slice *ret)
-{
-	CLEANUP(buf_free) struct buf stems = { 0 };
-	int e = words_stems(s->words, name, &stems);
-
-	if (e == 0)
-		e = words_stems(s->words, more, &stems);
-	*ret = arena_copy(s->r->arena, buf_view(&stems));
-	return e;
-}
-
-static int
-seal(struct shelf *s, struct catalog_item *item)
-{
-	CLEANUP(buf_free) struct buf all = { 0 };
-	uint8_t hash[CRYPT_SHA256];
-	const struct slice part[] = { item->name, item->description, item->type, item->data };
-	int e = buf_append(&all, &item->starts_us, sizeof(item->starts_us));
-
-	if (e == 0)
-		e = buf_append(&all, &item->ends_us, sizeof(item->ends_us));
-	if (e == 0)
-		e = buf_append(&all, &item->odoo_id, sizeof(item->odoo_id));
-	for (size_t i = 0; i < ARRAY_LEN(part) && e == 0; i++) {
-		e = buf_append(&all, &part[i].len, sizeof(part[i].len));
-		if (e == 0)
-			e = buf_append_slice(&all, part[i]);
-	}
-	crypt_sha256(buf_view(&all), hash);
-	item->hash = arena_copy(s->r->arena, slice_from(hash, sizeof(hash)));
-	return e;
-}
-
 int
 shelf_seal(struct shelf *s, struct catalog_item *item)
 {
-	int e = index_text(s, item->name, item->description, &item->stems);
-
-	return e == 0 ? seal(s, item) : e;
+	return catalog_item_seal(s->words, s->r->arena, (struct slice){ NULL, 0 }, item);
 }
 
 static int
@@ -115,56 +79,6 @@ read_rule(struct shelf *s, const struct json *rule, const char *list, size_t i, 
 	return e;
 }
 
-struct name { struct slice name; size_t i; };
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct name *x = a, *y = b;
-	size_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int c = n ? memcmp(x->name.ptr, y->name.ptr, n) : 0;
-
-	if (c == 0)
-		c = (x->name.len > y->name.len) - (x->name.len < y->name.len);
-	return c ? c : (x->i > y->i) - (x->i < y->i);
-}
-
-/* Odoo allows two rules of one name: the key is the name and which of them it is. */
-static int
-give_keys(struct shelf *s, struct catalog_item *item, size_t n)
-{
-	struct name *names = arena_take(s->r->arena, (n ? n : 1) * sizeof(*names));
-
-	if (!names)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		names[i] = (struct name){ item[i].name, i };
-	qsort(names, n, sizeof(names[0]), by_name);
-	for (size_t i = 0, nth = 0; i < n; i++) {
-		nth = i > 0 && slice_eq(names[i].name, names[i - 1].name) ? nth + 1 : 1;
-		item[names[i].i].key = arena_printf(s->r->arena, "%zu:%.*s", nth, (int)names[i].name.len, names[i].name.ptr);
-	}
-	return arena_overflowed(s->r->arena) ? -ENOMEM : 0;
-}
-
-/* Of all items in their order. */
-static int
-seal_all(struct shelf *s, struct catalog_shelf_push *push)
-{
-	CLEANUP(buf_free) struct buf all = { 0 };
-	uint8_t hash[CRYPT_SHA256];
-	int e = 0;
-
-	for (size_t i = 0; i < push->items && e == 0; i++) {
-		e = buf_append_slice(&all, push->item[i].key);
-		if (e == 0)
-			e = buf_append_slice(&all, push->item[i].hash);
-	}
-	crypt_sha256(buf_view(&all), hash);
-	push->hash = arena_copy(s->r->arena, slice_from(hash, sizeof(hash)));
-	return e < 0 ? e : arena_overflowed(s->r->arena) ? -ENOMEM : 0;
-}
-
 int
 shelf_rules(struct shelf *s, const struct json *list, const char *name, enum catalog_kind kind, struct catalog_shelf_push *ret)
 {
@@ -185,9 +99,9 @@ shelf_rules(struct shelf *s, const struct json *list, const char *name, enum cat
 		e = read_rule(s, rule, name, i, kind, &item[i]);
 	}
 	if (e == 0)
-		e = give_keys(s, item, n);
+		e = catalog_items_key(s->r->arena, item, n);
 	*ret = (struct catalog_shelf_push){ .kind = kind, .whole = true, .item = item, .items = n };
-	return e == 0 ? seal_all(s, ret) : e;
+	return e == 0 ? catalog_shelf_seal(s->r->arena, ret) : e;
 }
 
 int
@@ -201,10 +115,7 @@ shelf_object(struct shelf *s, enum catalog_kind kind, struct slice key, const st
 	if (e < 0)
 		return e;
 	*item = (struct catalog_item){ .kind = kind, .key = key, .name = key, .data = arena_copy(s->r->arena, buf_view(&data)) };
-	if (text.len > 0)
-		e = index_text(s, text, (struct slice){ NULL, 0 }, &item->stems);
-	if (e == 0)
-		e = seal(s, item);
+	e = catalog_item_seal(s->words, s->r->arena, text, item);
 	*ret = (struct catalog_shelf_push){ .kind = kind, .item = item, .items = 1 };
 	return e < 0 ? e : arena_overflowed(s->r->arena) ? -ENOMEM : 0;
 }
