@@ -81,7 +81,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_HEARD,         ROLE_COURIER },
 	{ P_CAUGHT_UP,     ROLE_COURIER },
 	{ P_TENANT_PUT,    ROLE_OPERATOR },
-	{ P_TENANT_LIST,   ROLE_OPERATOR },
+	{ P_TENANT_LIST,   ROLE_OPERATOR | ROLE_COURIER },
 	{ P_TENANT_REMOVE, ROLE_OPERATOR },
 	{ P_QUEUE_LIST,    ROLE_OPERATOR },
 	{ P_QUEUE_RETRY,   ROLE_OPERATOR },
@@ -99,6 +99,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_CATCHUP,       ROLE_OPERATOR },
 	{ P_DESTINATIONS,  ROLE_OPERATOR },
 	{ P_CALL,          ROLE_WORKER | ROLE_OPERATOR },
+	{ P_PULL,          ROLE_WORKER | ROLE_OPERATOR },
 	{ P_CHECK,         ROLE_OPERATOR },
 };
 /* clang-format on */

@@ -105,6 +105,9 @@ enum protocol_kind {
 	                     *   CALL_HUB   the body of a POST to the hub
 	                     * → P_CALL_OK: T_RESULT enum call_result, T_BODY the answer (JSON), T_REASON a sentence */
 	P_CALL_OK,
+	P_PULL = 77,        /* T_NAME tenant: its Odoo is read, soon.  An operator may add T_DRY_RUN, and T_AFTER as for P_CATCHUP.
+	                     * → P_PULL_OK: T_ROW groups {T_NAME, T_COUNT}, T_MORE, T_REASON likewise */
+	P_PULL_OK,
 
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only
 	                     * differences; T_REASON "ok" or what integrity_check said */

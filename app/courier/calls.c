@@ -77,10 +77,8 @@ log_end(const struct call *call, int64_t took_ms)
 /* ---- who asks ------------------------------------------------------------ */
 
 static int
-call_new(struct courier *c, const struct wire_frame *f, int64_t now_ms, struct call **ret)
+call_new(struct courier *c, enum call_kind kind, struct slice tenant, struct slice asked, int64_t deadline_ms, struct call **ret)
 {
-	struct slice tenant = wire_text(f->payload, T_NAME), body = wire_text(f->payload, T_BODY);
-	int64_t wait_ms = wire_i64(f->payload, T_DELAY_MS, 0);
 	struct call *call = calloc(1, sizeof(*call));
 
 	if (!call || arena_new(CALL_MEMORY, &call->memory) != 0) {
@@ -88,12 +86,11 @@ call_new(struct courier *c, const struct wire_frame *f, int64_t now_ms, struct c
 		return -ENOMEM;
 	}
 	call->cookie.type = COOKIE_CALL;
-	call->kind = (enum call_kind)wire_u64(f->payload, T_KIND, 0);
-	call->request = f->request;
-	call->deadline_ms = now_ms + (wait_ms < DEADLINE_MAX ? wait_ms : DEADLINE_MAX);
+	call->kind = kind;
+	call->deadline_ms = deadline_ms;
 	snprintf(call->tenant, sizeof(call->tenant), SLICE_FMT, SLICE_ARG(tenant));
-	call->asked = arena_copy(call->memory, body);
-	if (call->asked.len != body.len) {
+	call->asked = arena_copy(call->memory, asked);
+	if (call->asked.len != asked.len) {
 		call_free(call);
 		return -ENOMEM;
 	}
@@ -103,6 +100,24 @@ call_new(struct courier *c, const struct wire_frame *f, int64_t now_ms, struct c
 	*at = call;
 	c->calls.n++;
 	*ret = call;
+	return 0;
+}
+
+int
+call_odoo(struct courier *c, struct slice tenant, struct slice asked, int64_t deadline_ms, void (*done)(struct call *),
+    void *context, int64_t now_ms)
+{
+	struct call *call;
+
+	if (c->stopping || c->calls.n >= CALLS_MAX)
+		return -EBUSY;
+	int r = call_new(c, CALL_ODOO, tenant, asked, deadline_ms, &call);
+	if (r < 0)
+		return r;
+	call->operator = true;
+	call->done = done;
+	call->context = context;
+	call->at_ms = now_ms;
 	return 0;
 }
 
@@ -130,9 +145,11 @@ calls_asked(struct courier *c, uint64_t asker, bool operator, const struct wire_
 		return protocol_error(out, f->request, c->link.generation, E_BAD_REQUEST, "a call needs a tenant, a kind and JSON");
 	if (c->stopping || c->calls.n >= CALLS_MAX)
 		return refuse(f, CALL_BUSY, c->stopping ? "the courier stops" : "too many calls wait already", out);
-	int r = call_new(c, f, now_ms, &call);
+	int64_t wait_ms = wire_i64(f->payload, T_DELAY_MS, 0);
+	int r = call_new(c, (enum call_kind)kind, tenant, body, now_ms + (wait_ms < DEADLINE_MAX ? wait_ms : DEADLINE_MAX), &call);
 	if (r < 0)
 		return r;
+	call->request = f->request;
 	call->asker = asker;
 	call->operator = operator;
 	return 0;
@@ -273,6 +290,8 @@ calls_tick(struct courier *c, int64_t now_ms)
 		if (call->state == CALL_S_OVER && !call->asker) {
 			*at = call->next;
 			c->calls.n--;
+			if (call->done)
+				call->done(call);
 			call_free(call);
 			continue;
 		}

@@ -37,6 +37,11 @@ struct call {
 	struct slice    asked;
 	struct buf      body;           /* on the network: kept until it is over */
 	struct odoo_ask *odoo;          /* odoo.c's, in `memory` */
+	/* Of one that we make ourselves: called once, when it is over. */
+	void          (*done)(struct call *);
+	void           *context;
+	struct value   *value;          /* what Odoo said, in `memory` */
+	bool            absent;         /* this Odoo has no such model */
 	enum call_result result;        /* OVER */
 	struct buf      answer;
 	char            why[CALL_WHY];
@@ -51,6 +56,11 @@ MUST_CHECK int calls_asked(struct courier *, uint64_t asker, bool operator, cons
 /* The answers for that connection.  0 or -ENOMEM. */
 MUST_CHECK int calls_collect(struct courier *, uint64_t asker, struct buf *out);
 void calls_gone(struct courier *, uint64_t asker);
+
+/* A call of our own; done is called later, never from here.  0, -ENOMEM, or
+ * -EBUSY: too many wait. */
+MUST_CHECK int call_odoo(struct courier *, struct slice tenant, struct slice asked, int64_t deadline_ms, void (*done)(struct call *),
+    void *context, int64_t now_ms);
 
 void calls_tick(struct courier *, int64_t now_ms);
 int64_t calls_wait_ms(const struct courier *, int64_t now_ms);      /* -1: nothing waits for the clock */

@@ -14,6 +14,7 @@
  *   typing.c       "somebody writes"
  *   calls.c        what workers and operators ask of an Odoo or a hub, and wait for
  *   odoo.c         the Odoos that such calls go to: logins, keys, types, turns
+ *   pull.c         when a tenant's Odoo is read whole; pull_run.c: how
  *   silence.c      when a Chatwoot is asked for what it never sent; catchup.c: how
  *   to_hub.c, to_chatwoot.c, look_chatwoot.c   what is said there, and what the answers mean
  */
@@ -26,6 +27,7 @@
 #include "app/courier/job.h"
 #include "app/courier/keeper_link.h"
 #include "app/courier/odoo.h"
+#include "app/courier/pull.h"
 #include "app/courier/silence.h"
 #include "app/courier/strikes.h"
 #include "app/courier/typing.h"
@@ -58,6 +60,7 @@ struct courier {
 	struct silences      silences;
 	struct calls         calls;
 	struct odoos         odoos;
+	struct pulls         pulls;
 	int                  listen_fd;     /* courier.sock */
 	bool                 stopping;
 };

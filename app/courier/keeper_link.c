@@ -7,6 +7,7 @@
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
 #include "app/courier/silence.h"
+#include "lib/catalog_wire.h"
 #include "lib/crashpoint.h"
 #include "lib/log.h"
 #include "lib/net.h"
@@ -93,6 +94,35 @@ keeper_ask_begin(struct courier *c, uint64_t delivery, const struct chatwoot_fac
 		chatwoot_pack(shown, &none, &w);
 		wire_close(&w, mark);
 	}
+	return asked(&c->link, &w);
+}
+
+uint64_t
+keeper_ask_tenants(struct courier *c)
+{
+	struct wire_writer w;
+	if (!c->link.greeted)
+		return 0;
+	ask(&c->link, &w, P_TENANT_LIST);
+	return asked(&c->link, &w);
+}
+
+uint64_t
+keeper_ask_catalog(struct courier *c, struct slice tenant, const struct catalog_shelf_push *push, size_t shelves)
+{
+	CLEANUP(buf_free) struct buf packed = { 0 };
+	struct wire_writer w, body;
+	if (!c->link.greeted)
+		return 0;
+	wire_bare(&body, &packed);
+	catalog_pack(push, shelves, &body);
+	int r = wire_bare_end(&body);
+	ask(&c->link, &w, P_CATALOG_PUT);
+	wire_put(&w, T_NAME, tenant);
+	wire_put(&w, T_LABEL, SLICE("pull"));
+	wire_put(&w, T_BODY, buf_view(&packed));
+	if (r < 0)
+		w.failed = r;
 	return asked(&c->link, &w);
 }
 
@@ -244,6 +274,7 @@ on_hello_ok(struct courier *c, struct slice payload, int64_t now_ms)
 	claims_greeted(c, payload, now_ms);
 	silence_greeted(c, now_ms);
 	calls_greeted(c);
+	pull_greeted(c);
 }
 
 static void
@@ -297,7 +328,7 @@ on_frame(struct courier *c, const struct wire_frame *f, int64_t now_ms)
 	else if (f->kind == P_CLAIM_OK && l->claim && f->request == l->claim)
 		on_claim_ok(c, f->payload, now_ms);
 	else if (!deliver_answered(c, f, now_ms) && !silence_answered(c, f, now_ms)
-	    && !calls_answered(c, f, now_ms) && f->kind == P_ERROR)
+	    && !calls_answered(c, f, now_ms) && !pull_answered(c, f, now_ms) && f->kind == P_ERROR)
 		on_refused_question(c, f, now_ms);
 }
 

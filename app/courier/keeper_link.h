@@ -14,6 +14,7 @@
 
 #include "lib/base.h"
 #include "lib/buf.h"
+#include "lib/catalog.h"
 #include "lib/chatwoot/answer.h"
 #include "lib/protocol.h"
 #include "lib/wire.h"
@@ -52,6 +53,8 @@ uint64_t keeper_ask_tenant(struct courier *, struct slice name);
 uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chatwoot_facts *shown);
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
 
+uint64_t keeper_ask_tenants(struct courier *);           /* all of them */
+uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, const struct catalog_shelf_push *, size_t shelves);
 uint64_t keeper_ask_heard(struct courier *);
 uint64_t keeper_ask_caught_up(struct courier *, struct slice tenant, struct slice installation, int64_t since_us,
     int64_t through_us);

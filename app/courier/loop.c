@@ -11,6 +11,7 @@
 #include "app/courier/deliver.h"
 #include "app/courier/loop.h"
 #include "app/courier/probe.h"
+#include "app/courier/pull.h"
 #include "app/courier/setup.h"
 #include "app/courier/silence.h"
 #include "lib/clock.h"
@@ -76,6 +77,7 @@ how_long(struct courier *c, struct loop *l, int64_t now_ms)
 	sooner(&wait, claims_wait_ms(c, now_ms));
 	sooner(&wait, silence_wait_ms(c, now_ms));
 	sooner(&wait, calls_wait_ms(c, now_ms));
+	sooner(&wait, pull_wait_ms(c, now_ms));
 	for (size_t i = 0; i < OLD_CLIENTS; i++)
 		if (c->old[i])
 			sooner(&wait, OLD_MS);
@@ -98,6 +100,7 @@ tick(struct courier *c, struct loop *l, int64_t now_ms)
 	keeper_link_tick(c, now_ms);
 	claims_tick(c, now_ms);
 	silence_tick(c, now_ms);
+	pull_tick(c, now_ms);
 	calls_tick(c, now_ms);
 	/* What was just said goes out now, not one turn later. */
 	if (keeper_link_wants_write(&c->link))

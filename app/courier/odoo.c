@@ -347,7 +347,8 @@ give(struct call *call, const struct odoo_peer *p, struct value *value)
 
 	for (struct value *row = known && value->type == VALUE_LIST ? value->in.first : NULL; row; row = row->next)
 		odoo_give_types(row, known);
-	if (value_print_json(value, &call->answer) < 0)
+	call->value = value;
+	if (!call->done && value_print_json(value, &call->answer) < 0)
 		call_over(call, CALL_BUSY, "out of memory");
 	else
 		call_over(call, CALL_DONE, NULL);
@@ -407,8 +408,12 @@ judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odo
 		return;
 	case ODOO_NO_DATABASE:
 	case ODOO_NOT_ALLOWED:
+		call_over(call, CALL_FAULT, "%s: %s", odoo_outcome_text(answer->outcome), answer->why);
+		return;
 	case ODOO_REFUSED:
 	case ODOO_MISTAKE:
+		/* Of a model's description: there is no such model. */
+		call->absent = call->odoo->step == STEP_TYPES;
 		call_over(call, CALL_FAULT, "%s: %s", odoo_outcome_text(answer->outcome), answer->why);
 		return;
 	}

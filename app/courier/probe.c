@@ -81,6 +81,8 @@ answer(struct courier *c, const struct probe *p, const struct wire_frame *f, str
 		return answer_destinations(c, f, out, now_ms);
 	if (f->kind == P_CALL)
 		return calls_asked(c, p->id, is_operator(p), f, out, now_ms);
+	if (f->kind == P_PULL)
+		return pull_asked(c, is_operator(p), f, out, now_ms);
 	if (f->kind != P_PROBE)
 		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED,
 		    "the courier answers probes and calls, and its own user and root the rest");

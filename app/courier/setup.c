@@ -161,6 +161,7 @@ setup_undo(struct courier *c)
 	silences_free(&c->silences);
 	calls_free(&c->calls);
 	odoos_free(&c->odoos);
+	pulls_free(&c->pulls);
 	where_free(&c->where);
 	close_fd(&c->listen_fd);
 	if (c->board)

@@ -1,5 +1,5 @@
-/* What a Chatwoot never sent is fetched: the courier does it, and is asked how
- * it goes until it is over. */
+/* What a Chatwoot never sent is fetched, and an Odoo is read: the courier does
+ * it, and is asked how it goes until it is over. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #define AGAIN_MS 500
 
 struct options {
+	uint16_t kind;                  /* P_CATCHUP or P_PULL */
 	const char *tenant, *installation;
 	int64_t since_us;
 	bool dry_run, json;
@@ -25,7 +26,7 @@ ask(struct net_caller *courier, const struct options *o, uint64_t number, struct
 {
 	CLEANUP(buf_free) struct buf out = { 0 };
 	struct wire_writer w;
-	wire_begin(&w, &out, P_CATCHUP, net_caller_next(courier));
+	wire_begin(&w, &out, o->kind, net_caller_next(courier));
 	wire_put(&w, T_NAME, slice_of(o->tenant));
 	wire_put_u64(&w, T_AFTER, number);
 	if (o->installation)
@@ -81,7 +82,7 @@ show(struct slice payload)
 }
 
 static int
-catch_up(struct cli *cli, const struct options *o)
+run(struct cli *cli, const struct options *o)
 {
 	struct net_caller courier;
 	struct wire_frame answer = { 0 };
@@ -114,14 +115,17 @@ catch_up(struct cli *cli, const struct options *o)
 static int
 arguments(struct options *o, int argc, char **argv)
 {
+	const char *name = argv[0];
 	static const struct option table[] = {
-		{ "since", required_argument, NULL, 's' }, { "installation", required_argument, NULL, 'i' },
+		{ "dry-run", no_argument, NULL, 'd' },     { "json", no_argument, NULL, 'j' },
+		{ "since", required_argument, NULL, 's' }, { "installation", required_argument, NULL, 'i' }, { NULL, 0, NULL, 0 },
+	}, fewer[] = {
 		{ "dry-run", no_argument, NULL, 'd' },     { "json", no_argument, NULL, 'j' }, { NULL, 0, NULL, 0 },
 	};
 	int64_t now_us = clock_wall_us();
 	opterr = 0;
 	optind = 0;
-	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "", o->kind == P_PULL ? fewer : table, NULL)) != -1;) {
 		switch (c) {
 		case 'i': o->installation = optarg; break;
 		case 'd': o->dry_run = true;        break;
@@ -131,23 +135,35 @@ arguments(struct options *o, int argc, char **argv)
 				return cli_usage("tenant", "'%s' is no time in the past: write 2h, 3d or 2026-01-02T10:00:00Z", optarg);
 			break;
 		default:
-			return cli_usage("tenant", "tenant catchup does not take '%s'", argv[optind - 1]);
+			return cli_usage("tenant", "tenant %s does not take '%s'", name, argv[optind - 1]);
 		}
 	}
 	if (optind + 1 != argc)
-		return cli_usage("tenant", "tenant catchup wants a tenant's name");
+		return cli_usage("tenant", "tenant %s wants a tenant's name", name);
 	o->tenant = argv[optind];
 	if (!settings_name_ok(slice_of(o->tenant)))
 		return cli_usage("tenant", "'%s' is not a tenant's name", o->tenant);
 	return EXIT_DONE;
 }
 
-int
-tenant_catchup(struct cli *cli, int argc, char **argv)
+static int
+go(struct cli *cli, uint16_t kind, int argc, char **argv)
 {
-	struct options o = { .json = cli->json };
+	struct options o = { .kind = kind, .json = cli->json };
 	int r = arguments(&o, argc, argv);
 	if (r != EXIT_DONE)
 		return r;
-	return cli_config(cli) == EXIT_DONE ? catch_up(cli, &o) : EXIT_FAILED;
+	return cli_config(cli) == EXIT_DONE ? run(cli, &o) : EXIT_FAILED;
+}
+
+int
+tenant_catchup(struct cli *cli, int argc, char **argv)
+{
+	return go(cli, P_CATCHUP, argc, argv);
+}
+
+int
+tenant_sync(struct cli *cli, int argc, char **argv)
+{
+	return go(cli, P_PULL, argc, argv);
 }

@@ -14,5 +14,7 @@ int tenant_print_json(const struct tenant *);   /* everything, one JSON object o
 
 /* `ponte tenant catchup …`, argv[0] being "catchup". */
 int tenant_catchup(struct cli *, int argc, char **argv);
+/* `ponte tenant sync …`, argv[0] being "sync". */
+int tenant_sync(struct cli *, int argc, char **argv);
 
 #endif

@@ -50,6 +50,26 @@ ask(struct request *r, enum call_kind kind, struct slice question, int64_t ms, s
 	return ret->result == CALL_DONE;
 }
 
+bool
+ask_pull(struct request *r)
+{
+	struct worker *w = r->worker;
+	struct wire_writer out;
+	struct wire_frame f = { 0 };
+
+	buf_clear(&w->frame);
+	wire_begin(&out, &w->frame, P_PULL, net_caller_next(&w->courier));
+	wire_put(&out, T_NAME, r->tenant);
+	int e = wire_end(&out);
+	if (e == 0)
+		e = net_call(&w->courier, buf_view(&w->frame), clock_mono_ms() + WORKER_ASK_MS, &f);
+	buf_clear(&w->frame);
+	if (e == 0 && f.kind == P_PULL_OK)
+		return true;
+	answer_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("Odoo cannot be read now: the courier does not take the order"));
+	return false;
+}
+
 static enum request_refusal
 refusal_of(const struct asked *a)
 {

@@ -15,6 +15,8 @@ struct asked {
 };
 /* question: JSON.  False: it is not DONE, and `why` says why. */
 bool ask(struct request *, enum call_kind, struct slice question, int64_t ms, struct asked *ret);
+/* Has the tenant's Odoo read, soon.  False: the request is answered. */
+bool ask_pull(struct request *);
 /* Answers the request with what went wrong; false, for a return. */
 bool ask_refuse(struct request *, const struct asked *);
 

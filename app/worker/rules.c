@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/worker/api.h"
+#include "app/worker/ask.h"
 #include "app/worker/catalogue.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
@@ -106,7 +107,8 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 	}
 	/* Neither list: it asks for a pull.  What is stored stays. */
 	if (shelves == 0) {
-		answer_sync(r, kinds, true, "queued");
+		if (ask_pull(r))
+			answer_sync(r, kinds, false, "queued");
 		return;
 	}
 	struct slice result = arena_printf(r->arena, "%zu rules", shelf[0].items + (shelves > 1 ? shelf[1].items : 0));

@@ -1,0 +1,212 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/courier/courier.h"
+#include "app/courier/pull_run.h"
+#include "lib/catalog_item.h"
+#include "lib/clock.h"
+#include "lib/odoo/odoo.h"
+
+#define MEMORY_MAX (256 * MIB)
+#define PAGE       500
+#define ITEMS_MAX  20000        /* of one shelf, as of one push */
+#define PAGE_MS    (150 * MS_PER_S)
+
+/* Models of the addons, and the shelf each fills.  Fields that an Odoo does not
+ * have are left out on the way (odoo.c): the generations of the addons differ. */
+static const struct {
+	const char *model, *fields, *type;
+	enum catalog_kind kind;
+	enum pull_count count;
+} models[PULL_SHELVES] = {
+	{ "business.rule.item", "\"name\",\"description\",\"rule_type\",\"active\",\"visible_in_ai\"", "rule_type", CATALOG_K_PERMANENT,
+	    PULL_N_PERMANENT },
+	{ "business.temporary.rule", "\"name\",\"description\",\"rule_type\",\"active\",\"visible_in_ai\",\"state\",\"date_start\",\"date_end\"",
+	    "rule_type", CATALOG_K_TEMPORARY, PULL_N_TEMPORARY },
+	{ "business.support.document", "\"name\",\"document_type\",\"content\",\"active\",\"visible_in_ai\"", "document_type",
+	    CATALOG_K_DOCUMENT, PULL_N_DOCUMENTS },
+};
+
+int
+pull_new(struct slice tenant, struct pull **ret)
+{
+	struct pull *u = calloc(1, sizeof(*u));
+	if (!u || arena_new(MEMORY_MAX, &u->memory) != 0 || words_new(&u->words) != 0) {
+		pull_free(u);
+		return -ENOMEM;
+	}
+	snprintf(u->tenant, sizeof(u->tenant), SLICE_FMT, SLICE_ARG(tenant));
+	*ret = u;
+	return 0;
+}
+
+void
+pull_free(struct pull *u)
+{
+	if (!u)
+		return;
+	for (size_t i = 0; i < PULL_SHELVES; i++)
+		free(u->shelf[i].item);
+	words_free(u->words);
+	arena_free(u->memory);
+	free(u);
+}
+
+bool
+pull_ready(const struct pull *u)
+{
+	return u->phase == PULL_NEW || u->phase == PULL_READ || (u->phase == PULL_PUT && !u->question);
+}
+
+static void
+fail(struct pull *u, const char *why)
+{
+	snprintf(u->why, sizeof(u->why), "%s", why);
+	u->phase = PULL_OVER;
+}
+
+/* ---- records as items ------------------------------------------------------------ */
+
+/* Of a reference or a selection: its text. */
+static int
+take_record(struct pull *u, const struct value *record)
+{
+	size_t i = u->model;
+	bool document = models[i].kind == CATALOG_K_DOCUMENT;
+	struct arena *a = u->memory;
+	struct slice state = odoo_text(record, "state");
+	int64_t id = odoo_id(record, "id");
+	struct catalog_item item = {
+		.kind = models[i].kind, .priority = 2, .odoo_id = id, .name = arena_copy(a, slice_trim(odoo_text(record, "name"))),
+		.description = arena_copy(a, odoo_text(record, document ? "content" : "description")),
+		.type = arena_copy(a, odoo_text(record, models[i].type)),
+	};
+	u->count[PULL_N_READ]++;
+	u->last_id = id > u->last_id ? id : u->last_id;
+	if (!odoo_bool(record, "active", true) || !odoo_bool(record, "visible_in_ai", true) || item.name.len == 0
+	    || (state.len > 0 && !slice_eq(state, SLICE("active"))))
+		return 0;
+	/* A date that cannot be read is none: the rule is shown rather than lost. */
+	(void)!odoo_time(odoo_text(record, "date_start"), &item.starts_us);
+	(void)!odoo_time(odoo_text(record, "date_end"), &item.ends_us);
+	if (document)
+		item.key = arena_printf(a, "%" PRId64, id);
+	int r = catalog_item_seal(u->words, a, (struct slice){ NULL, 0 }, &item);
+	if (r == 0)
+		r = array_grow((void **)&u->shelf[i].item, &u->shelf[i].cap, u->shelf[i].n, sizeof(item));
+	if (r == 0)
+		u->shelf[i].item[u->shelf[i].n++] = item;
+	u->count[models[i].count] = u->shelf[i].n;
+	return r;
+}
+
+static void
+take_page(struct pull *u, const struct value *page)
+{
+	size_t n = value_count(page);
+	int64_t before = u->last_id;
+	int r = 0;
+	for (const struct value *row = page->type == VALUE_LIST ? page->in.first : NULL; row && r == 0; row = row->next)
+		r = take_record(u, row);
+	if (r < 0)
+		fail(u, "out of memory");
+	else if (page->type != VALUE_LIST || (n > 0 && u->last_id == before))
+		fail(u, "Odoo's page of records cannot be understood");
+	else if (u->shelf[u->model].n > ITEMS_MAX)
+		fail(u, "there are more than 20000 of one kind");
+	else if (n < PAGE) {
+		u->model++;
+		u->last_id = 0;
+	}
+}
+
+/* ---- asking ---------------------------------------------------------------------- */
+
+static void
+on_page(struct call *call)
+{
+	struct pull *u = call->context;
+	u->count[PULL_N_REQUESTS] += call->tries;
+	u->phase = PULL_READ;
+	if (call->result == CALL_DONE) {
+		take_page(u, call->value);
+	} else if (call->absent) {
+		u->shelf[u->model++].absent = true;
+		u->last_id = 0;
+	} else {
+		fail(u, call->why[0] ? call->why : "Odoo did not answer");
+	}
+}
+
+static void
+ask_page(struct courier *c, struct pull *u, int64_t now_ms)
+{
+	CLEANUP(buf_free) struct buf q = { 0 };
+	const struct tenant *t = where_tenant(&c->where, slice_of(u->tenant));
+	struct slice lang = t ? t->odoo.lang : SLICE("");
+	int r = buf_printf(&q, "{\"model\":\"%s\",\"method\":\"search_read\",\"args\":[[[\"id\",\">\",%" PRId64 "]]],\"kwargs\":{\"fields\":[%s],"
+	    "\"limit\":%d,\"order\":\"id\",\"context\":{\"active_test\":false,\"bin_size\":true%s" SLICE_FMT "%s}}}", models[u->model].model,
+	    u->last_id, models[u->model].fields, PAGE, lang.len ? ",\"lang\":\"" : "", SLICE_ARG(lang), lang.len ? "\"" : "");
+	if (r == 0)
+		r = call_odoo(c, slice_of(u->tenant), buf_view(&q), now_ms + PAGE_MS, on_page, u, now_ms);
+	if (r < 0)
+		fail(u, "out of memory, or too many calls wait");
+	else
+		u->phase = PULL_READING;
+}
+
+static void
+put(struct courier *c, struct pull *u)
+{
+	struct catalog_shelf_push push[PULL_SHELVES];
+	size_t n = 0;
+	int r = 0;
+	for (size_t i = 0; i < PULL_SHELVES && r == 0; i++) {
+		if (u->shelf[i].absent)
+			continue;
+		push[n] = (struct catalog_shelf_push){ .kind = models[i].kind, .whole = true, .item = u->shelf[i].item, .items = u->shelf[i].n };
+		if (models[i].kind != CATALOG_K_DOCUMENT)
+			r = catalog_items_key(u->memory, u->shelf[i].item, u->shelf[i].n);
+		if (r == 0)
+			r = catalog_shelf_seal(u->memory, &push[n++]);
+	}
+	if (r < 0)
+		fail(u, "out of memory");
+	else if (n == 0)
+		fail(u, "this Odoo has none of the models of the addons (business.rule.item, …)");
+	else if (u->dry_run)
+		u->phase = PULL_OVER;
+	else
+		u->question = keeper_ask_catalog(c, slice_of(u->tenant), push, n);
+}
+
+void
+pull_go(struct courier *c, struct pull *u, int64_t now_ms)
+{
+	if (!pull_ready(u))
+		return;
+	if (u->phase == PULL_PUT || u->model == PULL_SHELVES) {
+		u->phase = PULL_PUT;
+		put(c, u);
+	} else {
+		ask_page(c, u, now_ms);
+	}
+}
+
+void
+pull_stored(struct pull *u, const struct wire_frame *f)
+{
+	struct slice why = wire_text(f->payload, T_REASON);
+	u->question = 0;
+	if (f->kind != P_CATALOG_PUT_OK) {
+		snprintf(u->why, sizeof(u->why), "the keeper: " SLICE_FMT, SLICE_ARG(why));
+	} else {
+		u->count[PULL_N_WRITTEN] = wire_u64(f->payload, T_COUNT, 0);
+		u->count[PULL_N_REMOVED] = wire_u64(f->payload, T_N, 0);
+		u->count[PULL_N_UNCHANGED] = wire_u64(f->payload, T_ALL, 0);
+	}
+	u->phase = PULL_OVER;
+}

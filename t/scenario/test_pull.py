@@ -1,0 +1,113 @@
+"""A tenant's Odoo is read whole: by an operator, because an addon asks, and by itself."""
+
+import json
+
+import pytest
+
+from conftest import wait_for
+from odoo import OdooServer
+from test_products import TENANT, connect
+
+BASE = "/api/v1/business-rules"
+
+
+@pytest.fixture
+def odoo():
+    server = OdooServer().start()
+    server.model("business.rule.item", description="text", rule_type="selection", visible_in_ai="boolean")
+    server.model("business.temporary.rule", description="text", rule_type="selection", state="selection", date_start="datetime", date_end="datetime")
+    server.model("business.support.document", content="html", document_type="selection")
+    for n in range(1203):
+        server.add("business.rule.item", name=f"Regra {n}", description=f"texto {n}", rule_type="product")
+    server.add("business.rule.item", name="Escondida", visible_in_ai=False)
+    server.add("business.rule.item", name="Arquivada", active=False)
+    server.add("business.temporary.rule", name="Páscoa", description="fechado", state="active", date_start="2026-01-01 00:00:00")
+    server.add("business.temporary.rule", name="Rascunho", state="draft")
+    server.add("business.support.document", name="Trocas", content="em 7 dias", document_type="support")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def shop(make, odoo):
+    i = make(allow=[odoo.url.split("//")[1]])
+    connect(i, odoo)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    return i
+
+
+def sync(i, *args, check=True):
+    r = i.run("tenant", "sync", TENANT, "--json", *args, check=check)
+    return json.loads(r.stdout) if r.stdout else r
+
+
+def get(i, path):
+    return i.ask("GET", BASE + path, headers={"Authorization": "Bearer " + i.token}).json["data"]
+
+
+def names(i):
+    return {r["name"] for r in get(i, "/active")}
+
+
+def test_all_is_read_in_pages_and_what_is_gone_is_gone(shop, odoo):
+    before = sync(shop, "--dry-run")
+    assert (before["permanent"], before["temporary"], before["documents"], before["written"]) == (1203, 1, 1, 0)
+    assert names(shop) == set(), "a dry run kept something"
+    first = sync(shop)
+    assert (first["written"], first["done"]) == (1205, True)
+    assert len(names(shop)) == 1204 and "Escondida" not in names(shop) and "Rascunho" not in names(shop)
+    pages = [r for r in odoo.requests if r["method"] == "search_read" and r["model"] == "business.rule.item"]
+    assert all("offset" not in p["kwargs"] and p["kwargs"]["order"] == "id" for p in pages)
+    assert odoo.logins == 1 and odoo.most_in_flight == 1
+    ids = {r["name"]: r["id"] for r in get(shop, "/active")}
+    odoo.models["business.rule.item"].pop(7)
+    odoo.models["business.rule.item"][8]["description"] = "outro"
+    second = sync(shop)
+    assert (second["written"], second["removed"], second["unchanged"]) == (1, 1, 1201), second
+    assert {r["name"]: r["id"] for r in get(shop, "/active")} == {n: i for n, i in ids.items() if n != "Regra 6"}
+    # what the addon pushes afterwards is the same rules, not others
+    push = {"permanent_rules": [{"name": f"Regra {n}", "description": "outro" if n == 7 else f"texto {n}", "type": "product"}
+                                for n in range(1203) if n != 6],
+            "temporary_rules": [{"name": "Páscoa", "description": "fechado", "type": False, "date_start": "2026-01-01 00:00:00", "date_end": False}]}
+    a = shop.ask("POST", BASE + "/sync", json.dumps(push), {"Authorization": "Bearer " + shop.token})
+    assert a.json["data"]["vectorized_rules"] == 1203
+    assert {r["name"]: r["id"] for r in get(shop, "/active")} == {n: i for n, i in ids.items() if n != "Regra 6"}
+
+
+@pytest.mark.parametrize("step", [{"cut": True, "times": 0}, {"fault": (4, "Acesso negado"), "times": 0}, {"html": 200, "times": 0},
+                                  {"raw": b"<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><array><data>\n"}])
+def test_what_cannot_be_read_whole_changes_nothing(shop, odoo, step):
+    sync(shop)
+    before = names(shop)
+    odoo.models["business.rule.item"].clear()
+    odoo.script = [dict(step, model="business.temporary.rule", method="search_read")]
+    r = shop.run("tenant", "sync", TENANT, check=False)
+    assert r.returncode == 1 and TENANT in r.stderr, r
+    assert names(shop) == before
+    assert shop.events("pull-failed")
+    odoo.script = []                    # the breaker may be open: it is tried again by itself
+    after = wait_for(lambda: (lambda r: r["done"] and r)(sync(shop, check=False)), why="a pull that is whole")
+    assert after["removed"] == 1203
+
+
+def test_an_addon_that_sends_no_rules_asks_for_a_pull(shop, odoo):
+    a = shop.ask("POST", BASE + "/sync", json.dumps({"basic_info": {"company_name": "Padaria"}}), {"Authorization": "Bearer " + shop.token})
+    assert (a.status, a.json["data"]["sync_status"], a.json["data"]["vectorized_rules"]) == (200, "queued", 0)
+    wait_for(lambda: len(names(shop)) == 1204, why="the pull", show=shop.log_tail)
+    shop.hub.wait(lambda p: p.requests)
+    assert sorted(shop.hub.requests[0]["json"]["changed"]) == ["document", "permanent", "temporary"]
+
+
+def test_models_that_are_not_there_leave_their_shelves(make):
+    odoo = OdooServer(version=19).start()
+    odoo.model("business.support.document", content="html")
+    odoo.add("business.support.document", name="Garantia", content="um ano")
+    i = make(allow=[odoo.url.split("//")[1]])
+    connect(i, odoo)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.ask("POST", BASE + "/sync", json.dumps({"permanent_rules": [{"name": "Fica", "description": "x", "type": "product"}], "temporary_rules": []}),
+          {"Authorization": "Bearer " + i.token})
+    assert sync(i)["documents"] == 1 and names(i) == {"Fica"}
+    odoo.models.clear()
+    i.ask("POST", BASE + "/sync", "{}", {"Authorization": "Bearer " + i.token})
+    odoo.stop()
