@@ -10,6 +10,7 @@
 #define CHUNK     (16 * KIB)
 #define NAME_MAX_ 1024
 #define FAULT_MEMORY (64 * KIB)
+#define NAMESPACES_MAX 4        /* declared in one tag: Apache's servers have one */
 
 const struct xmlrpc_limits xmlrpc_default_limits = {
 	.depth = GRAMMAR_DEPTH, .bytes = 256 * MIB, .text = 64 * MIB, .values = 20000000,
@@ -25,6 +26,7 @@ struct xmlrpc_reader {
 	struct buf  name;               /* of the member that is open */
 	struct buf  method;
 	size_t      bytes, values;
+	size_t      given;              /* of the bytes, to the parser */
 	struct guard guard;             /* in front of the parser */
 	/* how it ends */
 	int         outcome;
@@ -123,7 +125,7 @@ on_start(void *context, const xmlChar *local, const xmlChar *prefix, const xmlCh
 	int what = grammar_element((const char *)local);
 	if (r->outcome)
 		return;
-	if (attributes > 0 || (namespaces > 0 && r->g.depth > 0 && what < EL_INT)) {
+	if (attributes > 0 || namespaces > NAMESPACES_MAX || (namespaces > 0 && r->g.depth > 0 && what < EL_INT)) {
 		stop(r, XMLRPC_E_REFUSED, "an attribute: XML-RPC has none");
 		return;
 	}
@@ -384,16 +386,29 @@ xmlrpc_freep(struct xmlrpc_reader **r)
 	xmlrpc_free(*r);
 }
 
+/* The parser keeps a tag until all of it is there, and then looks at its
+ * attributes in time that grows with their square, before we hear of the first.
+ * What it keeps is therefore never much more than a chunk.  Text it does not
+ * keep; a CDATA section it does, up to a limit of its own. */
+static bool
+keeps_too_much(const struct xmlrpc_reader *r)
+{
+	return r->given - (size_t)xmlByteConsumed(r->xml) > CHUNK && r->xml->instate != XML_PARSER_CDATA_SECTION;
+}
+
 static int
 parse(struct xmlrpc_reader *r, struct slice bytes)
 {
 	while (bytes.len > 0 && r->outcome == 0) {
 		size_t n = bytes.len < CHUNK ? bytes.len : CHUNK;
 		int e = xmlParseChunk(r->xml, bytes.ptr, (int)n, 0);
+		r->given += n;
 		if (r->outcome == 0 && (e == XML_ERR_NO_MEMORY || r->xml->errNo == XML_ERR_NO_MEMORY))
 			stop(r, -ENOMEM, "out of memory");
 		else if (r->outcome == 0 && !r->xml->wellFormed)
 			stop(r, XMLRPC_E_FORM, "not well-formed XML");
+		else if (r->outcome == 0 && keeps_too_much(r))
+			stop(r, XMLRPC_E_REFUSED, "a tag or a comment longer than the limit");
 		bytes = slice_after(bytes, n);
 	}
 	return r->outcome;
@@ -413,10 +428,8 @@ xmlrpc_feed(struct xmlrpc_reader *r, struct slice bytes)
 	if (r->outcome)
 		return r->outcome;
 	r->bytes += bytes.len;
-	const char *why = "";
-	int e = guard_look(&r->guard, bytes, &why);
-	if (e != 0)
-		stop(r, e, why);
+	if (!guard_begins(&r->guard, bytes))
+		stop(r, XMLRPC_E_FORM, "it does not begin like XML in UTF-8");
 	return r->outcome ? r->outcome : guard_filter(&r->guard, bytes, pass, r);
 }
 

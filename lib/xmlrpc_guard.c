@@ -1,44 +1,10 @@
 #include <string.h>
 
-#include "lib/xmlrpc.h"
 #include "lib/xmlrpc_guard.h"
 
-#define TAG_MAX 256             /* bytes between < and >: Odoo's are shorter than 20 */
-
-/* Tags as long as nobody writes them cost the parser time that grows with the
- * square of their attributes. */
-static bool
-tags_fit(struct guard *g, struct slice bytes)
-{
-	size_t at = 0;
-	while (at < bytes.len) {
-		const char *found;
-		if (g->tag == 0) {
-			found = memchr(bytes.ptr + at, '<', bytes.len - at);
-			if (!found)
-				return true;
-			at = (size_t)(found - bytes.ptr) + 1;
-			g->tag = 1;
-			g->markup = false;
-			continue;
-		}
-		if (g->tag == 1)
-			g->markup = bytes.ptr[at] == '!' || bytes.ptr[at] == '?';
-		found = memchr(bytes.ptr + at, '>', bytes.len - at);
-		g->tag += found ? (size_t)(found - bytes.ptr) - at : bytes.len - at;
-		if (g->tag > TAG_MAX && !g->markup)
-			return false;
-		if (!found)
-			return true;
-		at = (size_t)(found - bytes.ptr) + 1;
-		g->tag = 0;
-	}
-	return true;
-}
-
 /* Only UTF-8 begins like this: an order mark or none, and then '<'. */
-static bool
-begins_well(struct guard *g, struct slice bytes)
+bool
+guard_begins(struct guard *g, struct slice bytes)
 {
 	static const unsigned char mark[] = { 0xef, 0xbb, 0xbf };
 	for (size_t i = 0; i < bytes.len && g->begun < 5; i++) {
@@ -55,16 +21,34 @@ begins_well(struct guard *g, struct slice bytes)
 	return true;
 }
 
-int
-guard_look(struct guard *g, struct slice bytes, const char **reterr_why)
+/* Of a U+FFFE or U+FFFF: how many of its three bytes stand at the front? */
+static size_t
+bytes_of_it(struct slice s)
 {
-	if (!begins_well(g, bytes)) {
-		*reterr_why = "it does not begin like XML in UTF-8";
-		return XMLRPC_E_FORM;
-	}
-	if (!tags_fit(g, bytes)) {
-		*reterr_why = "a tag longer than the limit";
-		return XMLRPC_E_REFUSED;
+	const unsigned char *p = (const unsigned char *)s.ptr;
+	if (s.len < 1 || p[0] != 0xef)
+		return 0;
+	if (s.len < 2 || p[1] != 0xbf)
+		return 1;
+	return s.len > 2 && (p[2] == 0xbe || p[2] == 0xbf) ? 3 : 2;
+}
+
+/* What was held is the beginning of one: takes bytes until that is settled. */
+static int
+settle(struct guard *g, struct slice *bytes, int (*pass)(void *, struct slice), void *context)
+{
+	while (g->helds > 0 && bytes->len > 0) {
+		g->held[g->helds] = bytes->ptr[0];
+		if (bytes_of_it(slice_from(g->held, g->helds + 1)) <= g->helds) {
+			struct slice innocent = guard_rest(g);
+			return pass(context, innocent);
+		}
+		*bytes = slice_after(*bytes, 1);
+		g->helds++;
+		if (g->helds == 3) {
+			g->dropped++;
+			g->helds = 0;
+		}
 	}
 	return 0;
 }
@@ -72,32 +56,30 @@ guard_look(struct guard *g, struct slice bytes, const char **reterr_why)
 int
 guard_filter(struct guard *g, struct slice bytes, int (*pass)(void *, struct slice), void *context)
 {
+	int r = settle(g, &bytes, pass, context);
 	size_t from = 0, at = 0;
-	int r = 0;
-	while (at < bytes.len && r == 0) {
-		unsigned char c = (unsigned char)bytes.ptr[at];
-		if (g->helds == 0) {
-			const char *found = memchr(bytes.ptr + at, 0xef, bytes.len - at);
-			if (!found)
-				break;
-			at = (size_t)(found - bytes.ptr);
-			if (at > from)
-				r = pass(context, slice_from(bytes.ptr + from, at - from));
-			g->held[g->helds++] = 0xef;
-			from = ++at;
-		} else if (g->helds == 1 && c == 0xbf) {
-			g->held[g->helds++] = c;
-			from = ++at;
-		} else if (g->helds == 2 && c >= 0xbe && c <= 0xbf) {
-			g->dropped++;
-			g->helds = 0;
-			from = ++at;
-		} else {
-			r = pass(context, slice_from(g->held, g->helds));
-			g->helds = 0;
+	while (r == 0 && at < bytes.len) {
+		const char *found = memchr(bytes.ptr + at, 0xef, bytes.len - at);
+		if (!found)
+			break;
+		at = (size_t)(found - bytes.ptr);
+		size_t n = bytes_of_it(slice_after(bytes, at));
+		bool cut = n < 3 && at + n == bytes.len;
+		if (n < 3 && !cut) {
+			at += n;
+			continue;
 		}
+		if (at > from)
+			r = pass(context, slice_from(bytes.ptr + from, at - from));
+		if (cut) {
+			memcpy(g->held, bytes.ptr + at, n);
+			g->helds = n;
+		} else {
+			g->dropped++;
+		}
+		from = at += n;
 	}
-	return r == 0 && bytes.len > from ? pass(context, slice_from(bytes.ptr + from, bytes.len - from)) : r;
+	return r == 0 && bytes.len > from ? pass(context, slice_after(bytes, from)) : r;
 }
 
 struct slice
