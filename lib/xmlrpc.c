@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "lib/xmlrpc.h"
+#include "lib/xmlrpc_fault.h"
 #include "lib/xmlrpc_grammar.h"
 #include "lib/xmlrpc_guard.h"
 
 #define CHUNK     (16 * KIB)
 #define NAME_MAX_ 1024
-#define FAULT_MEMORY (64 * KIB)
 #define NAMESPACES_MAX 4        /* declared in one tag: Apache's servers have one */
 
 const struct xmlrpc_limits xmlrpc_default_limits = {
@@ -93,7 +93,7 @@ opened(struct xmlrpc_reader *r, enum element what)
 			heard(r, r->sink.begin(r->sink.context, VALUE_LIST, (struct slice){ NULL, 0 }));
 		break;
 	case EL_VALUE:
-		if (++r->values > r->limits.values)
+		if (++r->values > (r->is_fault ? FAULT_VALUES : r->limits.values))
 			stop(r, XMLRPC_E_REFUSED, "more values than the limit");
 		buf_clear(&r->text);
 		r->text_seen = 0;
@@ -167,6 +167,8 @@ close_scalar(struct xmlrpc_reader *r, enum element what)
 		return;
 	}
 	r->text.len--;                  /* the NUL stays behind it */
+	if (r->is_fault)
+		fault_cut(&r->text);
 	struct slice text = buf_view(&r->text);
 	switch (what) {
 	case EL_INT:
@@ -292,6 +294,8 @@ on_text(void *context, const xmlChar *bytes, int n)
 		stop(r, XMLRPC_E_REFUSED, "a text longer than the limit");
 		return;
 	}
+	if (r->is_fault)
+		fault_cut(&r->text);
 	if (buf_append_slice(&r->text, text) < 0) {
 		stop(r, -ENOMEM, "out of memory");
 		return;
@@ -469,10 +473,5 @@ xmlrpc_method(const struct xmlrpc_reader *r)
 void
 xmlrpc_fault(const struct xmlrpc_reader *r, struct xmlrpc_fault *ret)
 {
-	const struct value *code = value_get(r->tree.root, "faultCode"), *text = value_get(r->tree.root, "faultString");
-	*ret = (struct xmlrpc_fault){ .code = code && code->type == VALUE_INT ? code->number : 0 };
-	if (code && code->type == VALUE_TEXT)
-		ret->word = code->text;
-	if (text && text->type == VALUE_TEXT)
-		ret->text = text->text;
+	fault_read(r->tree.root, ret);
 }

@@ -72,7 +72,8 @@ const char *xmlrpc_why(const struct xmlrpc_reader *);   /* one sentence of ours,
 size_t xmlrpc_dropped(const struct xmlrpc_reader *);    /* U+FFFE and U+FFFF */
 
 /* After XMLRPC_E_FAULT; views live as long as the reader.  Servers write the
- * code as a number or as a text: code is 0 then and word says it. */
+ * code as a number or as a text: code is 0 then and word says it.  Of a text
+ * beyond 24 KiB the middle is missing. */
 struct xmlrpc_fault { int64_t code; struct slice word, text; };
 void xmlrpc_fault(const struct xmlrpc_reader *, struct xmlrpc_fault *ret);
 /* Of a methodCall; empty of a response. */
