@@ -73,7 +73,6 @@ value_add(struct value *list, struct value *item)
 	else
 		list->in.first = item;
 	list->in.last = item;
-	list->in.n++;
 }
 
 void
@@ -111,7 +110,11 @@ value_at(const struct value *list, size_t i)
 size_t
 value_count(const struct value *v)
 {
-	return v && (v->type == VALUE_LIST || v->type == VALUE_RECORD) ? v->in.n : 0;
+	size_t n = 0;
+	if (v && (v->type == VALUE_LIST || v->type == VALUE_RECORD))
+		for (const struct value *m = v->in.first; m; m = m->next)
+			n++;
+	return n;
 }
 
 static bool
@@ -134,7 +137,7 @@ same_items(const struct value *a, const struct value *b)
 	for (; x && y; x = x->next, y = y->next)
 		if (!value_equal(x, y))
 			return false;
-	return true;
+	return !x && !y;
 }
 
 bool
@@ -148,8 +151,8 @@ value_equal(const struct value *a, const struct value *b)
 	case VALUE_INT:    return a->number == b->number;
 	case VALUE_DOUBLE: return a->real <= b->real && a->real >= b->real;
 	case VALUE_TEXT:   return slice_eq(a->text, b->text);
-	case VALUE_LIST:   return a->in.n == b->in.n && same_items(a, b);
-	case VALUE_RECORD: return a->in.n == b->in.n && same_members(a, b);
+	case VALUE_LIST:   return same_items(a, b);
+	case VALUE_RECORD: return value_count(a) == value_count(b) && same_members(a, b);
 	}
 	return false;
 }

@@ -17,7 +17,7 @@ struct value {
 		int64_t      number;
 		double       real;
 		struct slice text;      /* UTF-8 */
-		struct { struct value *first, *last; size_t n; } in;
+		struct { struct value *first, *last; } in;
 	};
 };
 
@@ -39,7 +39,7 @@ void value_set(struct value *record, struct slice name, struct value *member);
 const struct value *value_get(const struct value *record, const char *name);
 /* Item i of a list, or NULL. */
 const struct value *value_at(const struct value *list, size_t i);
-size_t value_count(const struct value *);               /* of a list or record; else 0 */
+size_t value_count(const struct value *);               /* of a list or record, which it walks; else 0 */
 bool value_equal(const struct value *, const struct value *);   /* members in any order */
 
 #endif

@@ -46,6 +46,13 @@ stop(struct xmlrpc_reader *r, int outcome, const char *why)
 	xmlStopParser(r->xml);
 }
 
+/* What was collected is heard.  The memory stays, as large as the longest was. */
+static void
+forget_text(struct xmlrpc_reader *r)
+{
+	r->text.len = r->text.at = 0;
+}
+
 /* ---- elements ------------------------------------------------------------ */
 
 /* Is the value that is open the member of a struct?  Then it has a name. */
@@ -95,11 +102,11 @@ opened(struct xmlrpc_reader *r, enum element what)
 	case EL_VALUE:
 		if (++r->values > (r->is_fault ? FAULT_VALUES : r->limits.values))
 			stop(r, XMLRPC_E_REFUSED, "more values than the limit");
-		buf_clear(&r->text);
+		forget_text(r);
 		r->text_seen = 0;
 		break;
 	case EL_NAME:
-		buf_clear(&r->text);
+		forget_text(r);
 		break;
 	case EL_ARRAY:
 	case EL_STRUCT:
@@ -109,7 +116,7 @@ opened(struct xmlrpc_reader *r, enum element what)
 			stop(r, XMLRPC_E_SCHEMA, "text beside a typed value");
 			break;
 		}
-		buf_clear(&r->text);
+		forget_text(r);
 		break;
 	case EL_RESPONSE: case EL_CALL: case EL_METHOD: case EL_PARAM: case EL_DATA: case EL_MEMBER:
 		break;
@@ -157,16 +164,24 @@ give(struct xmlrpc_reader *r, struct value *v)
 	heard(r, r->sink.value(r->sink.context, v));
 }
 
+static int
+end_with_nul(struct buf *b)
+{
+	int e = buf_append(b, "", 1);
+	if (e == 0)
+		b->len--;               /* it stays behind what is counted */
+	return e;
+}
+
 static void
 close_scalar(struct xmlrpc_reader *r, enum element what)
 {
 	struct value v = { .type = VALUE_TEXT };
 	bool ok = true;
-	if (buf_append(&r->text, "", 1) < 0) {
+	if (what == EL_DOUBLE && end_with_nul(&r->text) < 0) {
 		stop(r, -ENOMEM, "out of memory");
 		return;
 	}
-	r->text.len--;                  /* the NUL stays behind it */
 	if (r->is_fault)
 		fault_cut(&r->text);
 	struct slice text = buf_view(&r->text);
@@ -198,7 +213,7 @@ close_scalar(struct xmlrpc_reader *r, enum element what)
 		    : what == EL_BOOLEAN ? "a boolean that is neither 0 nor 1" : "a nil with something in it");
 	else
 		give(r, &v);
-	buf_clear(&r->text);
+	forget_text(r);
 }
 
 static void
@@ -209,7 +224,7 @@ close_name(struct xmlrpc_reader *r, struct buf *to)
 		stop(r, XMLRPC_E_SCHEMA, "a method without a name");
 	else if (buf_append_slice(to, buf_view(&r->text)) < 0)
 		stop(r, -ENOMEM, "out of memory");
-	buf_clear(&r->text);
+	forget_text(r);
 }
 
 static void
@@ -305,7 +320,7 @@ on_text(void *context, const xmlChar *bytes, int n)
 		r->g.depth--;
 		heard(r, r->sink.piece(r->sink.context, name_here(r), buf_view(&r->text)));
 		r->g.depth++;
-		buf_clear(&r->text);
+		forget_text(r);
 	}
 }
 

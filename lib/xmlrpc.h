@@ -55,6 +55,7 @@ struct xmlrpc_tree {
 	struct arena *arena;
 	struct value *root;             /* after the end; NULL before the first value */
 	struct value *open[64];         /* from the root to where we are */
+	const struct value *like[64];   /* the next member of the record before that one: rows are alike */
 	size_t        depth;
 };
 struct xmlrpc_sink xmlrpc_tree_sink(struct xmlrpc_tree *, struct arena *);     /* also begins it anew */

@@ -95,7 +95,7 @@ grammar_double(struct slice text, double *ret)
 {
 	char *end;
 	text = slice_trim(text);
-	if (text.len == 0 || text.ptr[0] == ' ')
+	if (text.len == 0)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
 		if (!strchr("0123456789+-.eEinfaINFAyYtTN", text.ptr[i]))

@@ -1,7 +1,21 @@
 /* A stream of values, as a tree. */
 #include <errno.h>
+#include <string.h>
 
 #include "lib/xmlrpc.h"
+
+/* Rows that are alike share the bytes of their names. */
+static struct slice
+name_of(struct xmlrpc_tree *t, struct slice name)
+{
+	const struct value **like = &t->like[t->depth - 1];
+	if (*like && slice_eq((*like)->name, name)) {
+		struct slice same = (*like)->name;
+		*like = (*like)->next;
+		return same;
+	}
+	return arena_copy(t->arena, name);
+}
 
 static int
 put(struct xmlrpc_tree *t, struct value *v, struct slice name)
@@ -19,27 +33,26 @@ put(struct xmlrpc_tree *t, struct value *v, struct slice name)
 		value_add(in, v);
 		return 0;
 	}
-	struct slice copy = arena_copy(t->arena, name);
-	if (copy.len != name.len)
+	struct slice ours = name_of(t, name);
+	if (ours.len != name.len)
 		return -ENOMEM;
-	value_set(in, copy, v);
+	value_set(in, ours, v);
 	return 0;
 }
 
+/* A text lies behind its value, and a NUL behind the text. */
 static int
 on_value(void *context, const struct value *heard)
 {
 	struct xmlrpc_tree *t = context;
-	struct value *v = arena_take(t->arena, sizeof(*v));
+	size_t text = heard->type == VALUE_TEXT ? heard->text.len : 0;
+	struct value *v = arena_take(t->arena, sizeof(*v) + (text ? text + 1 : 0));
 	if (!v)
 		return -ENOMEM;
 	*v = *heard;
 	v->next = NULL;
-	if (v->type == VALUE_TEXT && v->text.len > 0) {
-		v->text = arena_copy(t->arena, heard->text);
-		if (v->text.len != heard->text.len)
-			return -ENOMEM;
-	}
+	if (text > 0)
+		v->text.ptr = memcpy(v + 1, heard->text.ptr, text);
 	return put(t, v, heard->name);
 }
 
@@ -50,9 +63,12 @@ on_begin(void *context, enum value_type type, struct slice name)
 	struct value *v = type == VALUE_LIST ? value_list(t->arena) : value_record(t->arena);
 	if (t->depth == ARRAY_LEN(t->open))
 		return -EINVAL;
+	const struct value *before = t->depth > 0 ? t->open[t->depth - 1]->in.last : NULL;
 	int r = put(t, v, name);
-	if (r == 0)
+	if (r == 0) {
+		t->like[t->depth] = before && before->type == VALUE_RECORD ? before->in.first : NULL;
 		t->open[t->depth++] = v;
+	}
 	return r;
 }
 

@@ -30,11 +30,22 @@ escape_of(char c)
 	return NULL;
 }
 
+/* Most of a text: it stands for itself. */
+static bool
+is_plain(char c)
+{
+	return (signed char)c >= 0x20 && c != '&' && c != '<' && c != '>';
+}
+
 static int
 write_text(struct slice text, struct buf *out)
 {
 	size_t from = 0, at = 0;
-	while (at < text.len) {
+	for (;;) {
+		while (at < text.len && is_plain(text.ptr[at]))
+			at++;
+		if (at == text.len)
+			break;
 		size_t n = slice_utf8(slice_after(text, at));
 		if (n == 0 || !can_be_carried(slice_from(text.ptr + at, n)))
 			return -EINVAL;
@@ -65,7 +76,19 @@ write_double(double real, struct buf *out)
 		if (back <= real && back >= real)
 			break;
 	}
-	return buf_printf(out, "<double>%s</double>", text);
+	int r = buf_append_slice(out, SLICE("<double>"));
+	if (r == 0)
+		r = buf_append_slice(out, slice_of(text));
+	return r == 0 ? buf_append_slice(out, SLICE("</double>")) : r;
+}
+
+static int
+write_int(int64_t number, struct buf *out)
+{
+	char text[48];
+	bool small = number >= INT32_MIN && number <= INT32_MAX;
+	int n = snprintf(text, sizeof(text), small ? "<int>%lld</int>" : "<i8>%lld</i8>", (long long)number);
+	return buf_append(out, text, (size_t)n);
 }
 
 static int write_value(const struct value *v, unsigned depth, struct buf *out);
@@ -101,10 +124,9 @@ write_inside(const struct value *v, unsigned depth, struct buf *out)
 	case VALUE_NONE:
 		return buf_append_slice(out, SLICE("<nil/>"));
 	case VALUE_BOOL:
-		return buf_printf(out, "<boolean>%d</boolean>", v->truth);
+		return buf_append_slice(out, v->truth ? SLICE("<boolean>1</boolean>") : SLICE("<boolean>0</boolean>"));
 	case VALUE_INT:
-		return v->number >= INT32_MIN && v->number <= INT32_MAX ? buf_printf(out, "<int>%lld</int>", (long long)v->number)
-		    : buf_printf(out, "<i8>%lld</i8>", (long long)v->number);
+		return write_int(v->number, out);
 	case VALUE_DOUBLE:
 		return write_double(v->real, out);
 	case VALUE_TEXT:
