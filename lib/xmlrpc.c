@@ -361,6 +361,7 @@ xmlrpc_new(const struct xmlrpc_limits *limits, const struct xmlrpc_sink *sink, s
 	if (!prepared) {
 		xmlInitParser();
 		xmlSetExternalEntityLoader(no_entity);
+		xmlSetStructuredErrorFunc(NULL, on_complaint);          /* else what has no parser goes to stderr */
 		prepared = true;
 	}
 	CLEANUP(xmlrpc_freep) struct xmlrpc_reader *r = calloc(1, sizeof(*r));
@@ -405,6 +406,13 @@ xmlrpc_freep(struct xmlrpc_reader **r)
 	xmlrpc_free(*r);
 }
 
+/* The parser says so in three ways; the third is when its input cannot grow. */
+static bool
+ran_out(const struct xmlrpc_reader *r, int e)
+{
+	return e == XML_ERR_NO_MEMORY || r->xml->errNo == XML_ERR_NO_MEMORY || e < 0;
+}
+
 /* The parser keeps a tag until all of it is there, and then looks at its
  * attributes in time that grows with their square, before we hear of the first.
  * What it keeps is therefore never much more than a chunk.  Text it does not
@@ -422,7 +430,7 @@ parse(struct xmlrpc_reader *r, struct slice bytes)
 		size_t n = bytes.len < CHUNK ? bytes.len : CHUNK;
 		int e = xmlParseChunk(r->xml, bytes.ptr, (int)n, 0);
 		r->given += n;
-		if (r->outcome == 0 && (e == XML_ERR_NO_MEMORY || r->xml->errNo == XML_ERR_NO_MEMORY))
+		if (ran_out(r, e))
 			stop(r, -ENOMEM, "out of memory");
 		else if (r->outcome == 0 && !r->xml->wellFormed)
 			stop(r, XMLRPC_E_FORM, "not well-formed XML");
@@ -460,6 +468,8 @@ xmlrpc_end(struct xmlrpc_reader *r)
 	if (r->outcome)
 		return r->outcome;
 	int e = xmlParseChunk(r->xml, "", 0, 1);
+	if (ran_out(r, e))
+		stop(r, -ENOMEM, "out of memory");
 	if (r->outcome == 0 && (e != 0 || !r->xml->wellFormed || !r->g.complete))
 		stop(r, XMLRPC_E_FORM, r->bytes == 0 ? "nothing came" : "it is cut off, or not well-formed XML");
 	if (r->outcome == 0 && r->is_fault)

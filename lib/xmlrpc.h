@@ -85,7 +85,7 @@ struct slice xmlrpc_method(const struct xmlrpc_reader *);
 MUST_CHECK int xmlrpc_read(struct slice document, struct arena *, struct value **ret, const char **reterr_why,
     struct xmlrpc_fault *ret_fault);
 
-/* Appends a methodCall.  0, -ENOMEM, or -EINVAL: a text that is no UTF-8 or has a
+/* Appends a methodCall, or nothing.  0, -ENOMEM, or -EINVAL: a text that is no UTF-8 or has a
  * character that XML cannot carry, a number that is not finite, too deep. */
 MUST_CHECK int xmlrpc_write_call(struct slice method, const struct value *const *param, size_t params, struct buf *out);
 

@@ -152,8 +152,8 @@ write_value(const struct value *v, unsigned depth, struct buf *out)
 	return r == 0 ? buf_append_slice(out, SLICE("</value>")) : r;
 }
 
-int
-xmlrpc_write_call(struct slice method, const struct value *const *param, size_t params, struct buf *out)
+static int
+write_call(struct slice method, const struct value *const *param, size_t params, struct buf *out)
 {
 	int r = buf_append_slice(out, SLICE("<?xml version=\"1.0\"?>\n<methodCall><methodName>"));
 	if (r == 0)
@@ -170,4 +170,14 @@ xmlrpc_write_call(struct slice method, const struct value *const *param, size_t 
 			r = buf_append_slice(out, SLICE("</param>"));
 	}
 	return r == 0 ? buf_append_slice(out, SLICE("</params></methodCall>\n")) : r;
+}
+
+int
+xmlrpc_write_call(struct slice method, const struct value *const *param, size_t params, struct buf *out)
+{
+	size_t had = out->len;
+	int r = write_call(method, param, params, out);
+	if (r != 0)
+		out->len = had;         /* half a call is none */
+	return r;
 }
