@@ -33,6 +33,8 @@ static const struct { const char *model, *methods; } allowed[] = {
 	{ "product.category", " read search_read " },
 };
 
+static const char *const written[] = { "list_price", "ai_price", "semantic_description_verified" };
+
 /* ---- peers --------------------------------------------------------------- */
 
 static void
@@ -95,10 +97,28 @@ fields_of(const struct odoo_peer *p, struct slice model)
 
 /* ---- what is asked ------------------------------------------------------- */
 
+/* write([ids], {values}) of fields that the endpoints write. */
+static bool
+may_write(const struct odoo_ask *q)
+{
+	const struct value *values = value_at(q->args, 1);
+	bool good = values && values->type == VALUE_RECORD && value_count(q->args) == 2 && !q->kwargs;
+
+	for (const struct value *v = good ? values->in.first : NULL; v && good; v = v->next) {
+		good = false;
+		for (size_t i = 0; i < ARRAY_LEN(written) && !good; i++)
+			good = slice_eq(v->name, slice_of(written[i]));
+	}
+	return good;
+}
+
 static bool
 may_ask(const struct odoo_ask *q)
 {
 	char word[64];
+
+	if (slice_eq(q->method, SLICE("write")) && !may_write(q))
+		return false;
 
 	snprintf(word, sizeof(word), " " SLICE_FMT " ", SLICE_ARG(q->method));
 	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
