@@ -302,7 +302,7 @@ answer_batch(struct request *r, const struct named *named, const struct json *re
 	uuid_text(&job, text);
 	api_open(r);
 	answer_array(r, "results");
-	for (size_t i = 0; i < named->n; i++) {
+	for (size_t i = 0; named->id && i < named->n; i++) {
 		bool there = record_of(records, named->id[i]) != NULL;
 		good += there;
 		answer_open(r, NULL);

@@ -12,7 +12,7 @@ import sys
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 MUST_NOT_LINK = {
-    "app/worker/ponte-worker": ("libcurl", "libsqlite3", "libxml2"),
+    "app/worker/ponte-worker": ("libcurl", "libxml2"),     # SQLite: the catalogue, which it cannot write
     "app/keeper/ponte-keeper": ("libfcgi", "libjson-c", "libcurl", "libsodium", "libssl", "libxml2"),
     "app/courier/ponte-courier": ("libfcgi", "libsqlite3"),
     "app/ponte/ponte": ("libfcgi", "libsqlite3"),
