@@ -246,6 +246,8 @@ def test_h10_files_of_an_instance_are_for_its_user_alone(make):
         top = path.relative_to(ponte.dir).parts[0]
         if path.parent == ponte.dir and path.is_dir():
             assert mode == 0o700, (path, oct(mode))
+        elif path.name.startswith("catalog.db") and not path.name.endswith(".lock"):
+            assert mode == 0o640, (path, oct(mode))     # workers read it, as the group; no secret is in it
         elif top in ("keys", "state"):
             assert mode & 0o077 == 0, (path, oct(mode))
         else:
