@@ -22,7 +22,7 @@
 #define CATALOG_KINDS(X) \
 	X(PERMANENT, "permanent") X(TEMPORARY, "temporary") X(SCHEDULING, "scheduling") \
 	X(DOCUMENT, "document") X(METADATA, "metadata") X(STYLE, "style") \
-	X(PRODUCT, "product")
+	X(PRODUCT, "product") X(UPLOAD, "upload")
 enum catalog_kind {
 	CATALOG_K_NONE = 0,
 #define X(name, text) CATALOG_K_##name,
@@ -32,6 +32,7 @@ enum catalog_kind {
 };
 const char *catalog_kind_text(enum catalog_kind);
 #define CATALOG_BIT(kind) (1u << (kind))
+#define CATALOG_DOCUMENTS (CATALOG_BIT(CATALOG_K_DOCUMENT) | CATALOG_BIT(CATALOG_K_UPLOAD))
 #define CATALOG_RULES (CATALOG_BIT(CATALOG_K_PERMANENT) | CATALOG_BIT(CATALOG_K_TEMPORARY) | CATALOG_BIT(CATALOG_K_SCHEDULING))
 
 struct catalog_item {

@@ -24,7 +24,7 @@ catalog_item_seal(struct words *words, struct arena *a, struct slice text, struc
 	CLEANUP(buf_free) struct buf all = { 0 };
 	uint8_t hash[CRYPT_SHA256];
 	const struct slice part[] = { item->name, item->description, item->type, item->data };
-	int e = text.len ? index_text(words, a, text, (struct slice){ NULL, 0 }, &item->stems)
+	int e = !words ? 0 : text.len ? index_text(words, a, text, (struct slice){ NULL, 0 }, &item->stems)
 	    : index_text(words, a, item->name, item->description, &item->stems);
 
 	if (e == 0)

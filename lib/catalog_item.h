@@ -9,7 +9,7 @@
 #include "lib/words.h"
 
 /* Stems of name and description (of `text` alone, when there is one), and the
- * hash; all in the arena.  Odoo's id is not part of the hash: an addon does not
+ * hash; all in the arena.  words NULL: it is found by none.  Odoo's id is not part of the hash: an addon does not
  * send it, and what it pushes is no other rule than the one that was pulled.
  * 0 or -ENOMEM. */
 MUST_CHECK int catalog_item_seal(struct words *, struct arena *, struct slice text, struct catalog_item *);

@@ -26,6 +26,14 @@ enum route_shape {
 	ROUTE_PAGE,         /* HTML, for people */
 };
 
+enum route_flag {
+	ROUTE_FORM = 1,             /* the body is multipart/form-data, not JSON */
+	ROUTE_ADDON = 2,            /* the addons sign the body, when they have a secret (X-Webhook-Signature) */
+	ROUTE_BY_DOCUMENTS = 4,     /* a tenant may let it in without a token: odoo.open of its file */
+	ROUTE_BY_TOOLS = 8,
+	ROUTE_BY_VIEWS = 16,
+};
+
 struct request;
 struct route {
 	enum http_method  method;
@@ -35,6 +43,7 @@ struct route {
 	unsigned          scope;            /* ROUTE_TOKEN: enum token_scope */
 	enum route_shape  shape;
 	size_t            body_max;         /* 0: no body is read; SIZE_MAX: limits.body */
+	unsigned          flags;            /* enum route_flag */
 	void            (*handler)(struct request *);
 	const char       *help;             /* one line */
 };

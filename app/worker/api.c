@@ -23,6 +23,19 @@ api_account(struct request *r)
 	    api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
 }
 
+static bool
+same_account(struct request *r, const struct json *body)
+{
+	const struct json *metadata;
+	struct slice outer, inner = { NULL, 0 };
+
+	bool texts = api_text(body, "account_id", &outer);
+	if (json_get(body, "metadata", &metadata) == JSON_OBJECT)
+		texts = api_text(metadata, "account_id", &inner) && texts;
+	return (texts && (outer.len == 0 || slice_eq(outer, r->tenant)) && (inner.len == 0 || slice_eq(inner, r->tenant))) ||
+	    api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
+}
+
 bool
 api_body(struct request *r, struct json **ret)
 {
@@ -36,7 +49,7 @@ api_body(struct request *r, struct json **ret)
 	if (e > 0)
 		return api_refuse(r, e == JSON_E_SYNTAX ? REQUEST_R_BAD_JSON : REQUEST_R_BAD_SCHEMA,
 		    arena_printf(r->arena, "byte %zu: %s", fault.offset, fault.what));
-	return true;
+	return same_account(r, *ret);
 }
 
 /* ---- the query ---- */

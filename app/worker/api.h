@@ -10,7 +10,8 @@
 bool api_refuse(struct request *, enum request_refusal, struct slice reason);
 /* ?account_id=, when it is given, is the tenant of the token. */
 bool api_account(struct request *);
-/* The body, checked and parsed; the caller's to free. */
+/* The body, checked and parsed; the caller's to free.  An account_id in it, or in
+ * its metadata, is the tenant of the token. */
 bool api_body(struct request *, struct json **ret);
 /* A parameter of the query, decoded (RFC 3986, and '+' a blank); empty when it
  * is absent.  False: it cannot be decoded, and the request is answered. */

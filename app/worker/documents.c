@@ -137,15 +137,9 @@ void
 on_documents_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
-	struct slice account;
 
-	if (!api_account(r) || !api_body(r, &doc))
-		return;
-	if (!api_text(doc, "account_id", &account) || (account.len > 0 && !slice_eq(account, r->tenant))) {
-		api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
-		return;
-	}
-	sync_documents(r, doc);
+	if (api_account(r) && api_body(r, &doc))
+		sync_documents(r, doc);
 }
 
 static const struct catalog_item gone = { .kind = CATALOG_K_DOCUMENT };
@@ -261,22 +255,10 @@ document_json(const struct catalog_item *item, enum document_form form)
 	return NULL;
 }
 
-struct wanted { void (*each)(void *, const struct catalog_item *); void *context; };
-
-static void
-each_uploaded(void *context, const struct catalog_item *item)
-{
-	const struct wanted *w = context;
-
-	if (item->odoo_id == 0)
-		w->each(w->context, item);
-}
-
 bool
 document_find(struct request *r, struct slice text, void (*each)(void *, const struct catalog_item *), void *context)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
-	struct wanted w = { each, context };
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_UPLOAD) };
 	struct catalog *c;
 	int64_t id;
 
@@ -285,7 +267,7 @@ document_find(struct request *r, struct slice text, void (*each)(void *, const s
 	if (!(c = catalogue_of(r)))
 		return false;
 	f.id = -id;
-	int e = id > 0 ? catalog_find(c, r->tenant, CATALOG_K_DOCUMENT, text, each, context) : catalog_list(c, &f, each_uploaded, &w);
+	int e = id > 0 ? catalog_find(c, r->tenant, CATALOG_K_DOCUMENT, text, each, context) : catalog_list(c, &f, each, context);
 	return e == 0 || catalogue_failed(r);
 }
 
@@ -304,7 +286,7 @@ each_document(void *context, const struct catalog_item *item)
 static void
 list_documents(struct request *r, enum document_form form)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_DOCUMENTS };
 	struct documents all = { .form = form };
 	struct catalog *c;
 

@@ -15,20 +15,32 @@
 #define ODOO_MS     10000       /* what Odoo may take of it when the hub is asked, too */
 
 static bool
-read_id(struct request *r, int64_t *ret)
+read_id(struct request *r, const struct json *doc, int64_t *ret)
 {
-	return slice_to_i64(r->param[0], 1, INT64_MAX, ret) == 0 ||
-	    api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a product is a whole number"));
+	const struct json *id;
+
+	if (r->params > 0)
+		return slice_to_i64(r->param[0], 1, INT64_MAX, ret) == 0 ||
+		    api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a product is a whole number"));
+	json_get(doc, "product_id", &id);
+	return (json_int(id, ret) == 0 && *ret > 0) ||
+	    api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("product_id must be a positive whole number"));
 }
 
-/* An optional body: an empty one is an empty object. */
+/* Of a product that the path names, or the body (Odoo's queue).  A body is
+ * optional: an empty one is an empty object. */
 static bool
-read_body(struct request *r, struct json **ret)
+read_product(struct request *r, struct json **ret, int64_t *ret_id)
 {
-	if (slice_trim(r->body).len > 0)
-		return api_body(r, ret);
-	*ret = json_new_object();
-	return *ret || api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	if (!api_account(r))
+		return false;
+	if (slice_trim(r->body).len > 0) {
+		if (!api_body(r, ret))
+			return false;
+	} else if (!(*ret = json_new_object())) {
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	}
+	return read_id(r, *ret, ret_id);
 }
 
 static void
@@ -99,7 +111,7 @@ on_product_description(struct request *r)
 	const struct json *options, *record, *text;
 	int64_t id;
 
-	if (!api_account(r) || !read_id(r, &id) || !read_body(r, &doc))
+	if (!read_product(r, &doc, &id))
 		return;
 	json_get(doc, "options", &options);
 	if (!odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
@@ -133,22 +145,6 @@ answer_tool(struct request *r, bool success, const char *key, struct slice value
 	answer_end(r);
 }
 
-/* The account of the body is the token's, and there is a product.  False: answered. */
-static bool
-read_tool(struct request *r, struct json **ret, int64_t *ret_id)
-{
-	const struct json *id;
-	struct slice account;
-
-	if (!api_body(r, ret))
-		return false;
-	if (!api_text(*ret, "account_id", &account) || (account.len > 0 && !slice_eq(account, r->tenant)))
-		return api_refuse(r, REQUEST_R_AUTHORIZATION_ERROR, SLICE("account_id is another than the token's"));
-	json_get(*ret, "product_id", &id);
-	return (json_int(id, ret_id) == 0 && *ret_id > 0) ||
-	    api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("product_id must be a positive whole number"));
-}
-
 void
 on_tool_description(struct request *r)
 {
@@ -157,7 +153,7 @@ on_tool_description(struct request *r)
 	const struct json *product, *text;
 	int64_t id;
 
-	if (!read_tool(r, &doc, &id))
+	if (!read_product(r, &doc, &id))
 		return;
 	bool known = json_get(doc, "metadata", &product) == JSON_OBJECT;
 	if (!known && odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
@@ -182,7 +178,7 @@ on_tool_product(struct request *r)
 	struct product p = { 0 };
 	char name[40];
 
-	if (!read_tool(r, &doc, &p.id))
+	if (!read_product(r, &doc, &p.id))
 		return;
 	if (!api_text(doc, "description", &p.description)) {
 		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
@@ -219,7 +215,7 @@ on_product_sync(struct request *r)
 	char now[CLOCK_TEXT];
 	int64_t id;
 
-	if (!api_account(r) || !read_id(r, &id) || !read_body(r, &doc))
+	if (!read_product(r, &doc, &id))
 		return;
 	if (!api_text(doc, "description", &text)) {
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("description must be a string"));

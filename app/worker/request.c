@@ -2,6 +2,7 @@
 
 #include "app/worker/request.h"
 #include "lib/crypt.h"
+#include "lib/multipart.h"
 
 #define SHOWN_SEGMENTS 3
 
@@ -135,8 +136,9 @@ request_admit(struct request *r, size_t limit, size_t *ret_length)
 		answer_refuse(r, REQUEST_R_TOO_LARGE, arena_printf(r->arena, "a body may have %zu bytes here", limit));
 		return false;
 	}
-	if (!http_is_json(request_given(r, REQUEST_P_CONTENT_TYPE))) {
-		answer_refuse(r, REQUEST_R_BAD_TYPE, SLICE("send application/json"));
+	bool form = r->route && r->route->flags & ROUTE_FORM;
+	if (form ? !multipart_is(request_given(r, REQUEST_P_CONTENT_TYPE)) : !http_is_json(request_given(r, REQUEST_P_CONTENT_TYPE))) {
+		answer_refuse(r, REQUEST_R_BAD_TYPE, form ? SLICE("send multipart/form-data") : SLICE("send application/json"));
 		return false;
 	}
 	/* nginx has undone "chunked"; any other coding would still be in the bytes. */

@@ -29,6 +29,7 @@ void on_rules_sync(struct request *);               /* rules.c */
 void on_scheduling_sync(struct request *);
 void on_rules_active(struct request *);
 void on_rules_search(struct request *);
+void on_rules_search_body(struct request *);
 void on_rules_list(struct request *);
 void on_rules_one(struct request *);
 void on_scheduling_processed(struct request *);
@@ -37,9 +38,13 @@ void on_company_processed(struct request *);
 void on_service_processed(struct request *);
 void on_documents_sync(struct request *);           /* documents.c */
 void on_documents_clear(struct request *);
-void on_documents_list(struct request *);
+void on_documents_upload(struct request *);         /* upload.c */
+void on_documents_list(struct request *);           /* documents.c */
 void on_documents_processed(struct request *);
 void on_document_processed(struct request *);
+void on_style(struct request *);                    /* style.c */
+void on_style_put(struct request *);
+void on_greeting_put(struct request *);
 void on_product_description(struct request *);      /* products.c */
 void on_product_sync(struct request *);
 void on_products_sync(struct request *);

@@ -11,6 +11,9 @@
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
 
+#define LIMIT     5             /* of a search that names none */
+#define THRESHOLD 0.7
+
 /* ---- pushed ---- */
 
 static int
@@ -257,7 +260,7 @@ read_threshold(struct request *r, double *ret)
 	struct slice text;
 	char copy[16], *end;
 
-	*ret = 0.7;
+	*ret = THRESHOLD;
 	if (!api_query(r, "score_threshold", &text))
 		return false;
 	if (text.len == 0)
@@ -272,20 +275,16 @@ read_threshold(struct request *r, double *ret)
 	return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("score_threshold must be a number from 0 to 1"));
 }
 
-void
-on_rules_search(struct request *r)
+static void
+search(struct request *r, struct slice query, int64_t limit, double threshold)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_RULES | CATALOG_BIT(CATALOG_K_METADATA), .now_us = clock_wall_us() };
+	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_RULES | CATALOG_BIT(CATALOG_K_METADATA), .now_us = clock_wall_us(),
+		.limit = limit };
 	CLEANUP(words_freep) struct words *words = NULL;
 	CLEANUP(buf_free) struct buf stems = { 0 };
 	struct rules rules = { .score = true };
-	struct slice query;
-	double threshold;
 	struct catalog *c;
 
-	if (!api_account(r) || !api_query(r, "query", &query) || !api_query_int(r, "limit", 1, 100, 5, &f.limit)
-	    || !read_threshold(r, &threshold))
-		return;
 	if (slice_trim(query).len == 0) {
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
 		return;
@@ -300,6 +299,40 @@ on_rules_search(struct request *r)
 		return;
 	}
 	api_answer(r, finish(&rules), search_meta(query, f.limit, threshold));
+}
+
+void
+on_rules_search(struct request *r)
+{
+	struct slice query;
+	double threshold;
+	int64_t limit;
+
+	if (api_account(r) && api_query(r, "query", &query) && api_query_int(r, "limit", 1, 100, LIMIT, &limit) && read_threshold(r, &threshold))
+		search(r, query, limit, threshold);
+}
+
+/* The same, as Odoo's queue asks it: in the body. */
+void
+on_rules_search_body(struct request *r)
+{
+	CLEANUP(json_freep) struct json *doc = NULL;
+	const struct json *value;
+	struct slice query;
+	double threshold = THRESHOLD;
+	int64_t limit = LIMIT;
+
+	if (!api_account(r) || !api_body(r, &doc))
+		return;
+	bool good = api_text(doc, "query", &query);
+	if (json_get(doc, "limit", &value) != JSON_ABSENT)
+		good = good && json_int(value, &limit) == 0 && limit >= 1 && limit <= 100;
+	if (json_get(doc, "score_threshold", &value) != JSON_ABSENT)
+		good = good && json_number(value, &threshold) == 0 && threshold >= 0 && threshold <= 1;
+	if (good)
+		search(r, query, limit, threshold);
+	else
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query must be a string, limit a whole number from 1 to 100, score_threshold from 0 to 1"));
 }
 
 void

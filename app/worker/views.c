@@ -150,7 +150,7 @@ on_view_documents(struct request *r)
 {
 	static const char *const column[] = { "id", "name", "type", "bytes", "changed (UTC)" };
 
-	show_table(r, CATALOG_BIT(CATALOG_K_DOCUMENT), "Support documents", column, ARRAY_LEN(column), each_document);
+	show_table(r, CATALOG_DOCUMENTS, "Support documents", column, ARRAY_LEN(column), each_document);
 }
 
 static void

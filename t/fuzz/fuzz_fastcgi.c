@@ -46,10 +46,10 @@ on_nothing(struct request *r)
 }
 
 static const struct route rows[] = {
-	{ HTTP_M_GET,  "/health", ROUTE_API, ROUTE_OPEN, 0, ROUTE_DETAIL, 0, on_nothing, "" },
-	{ HTTP_M_POST, "/webhook", ROUTE_HOOKS, ROUTE_SIGNED, 0, ROUTE_WEBHOOK, SIZE_MAX, on_nothing, "" },
+	{ HTTP_M_GET,  "/health", ROUTE_API, ROUTE_OPEN, 0, ROUTE_DETAIL, 0, 0, on_nothing, "" },
+	{ HTTP_M_POST, "/webhook", ROUTE_HOOKS, ROUTE_SIGNED, 0, ROUTE_WEBHOOK, SIZE_MAX, 0, on_nothing, "" },
 	{ HTTP_M_POST, "/webhook/chatwoot/{tenant}/{kind}/{secret}", ROUTE_HOOKS, ROUTE_SIGNED, 0, ROUTE_WEBHOOK, SIZE_MAX,
-	  on_nothing, "" },
+	  0, on_nothing, "" },
 };
 
 struct bench {

@@ -23,7 +23,7 @@ CC = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("CC", "cc")
 RANK = {
     0: "base",
     1: "arena buf clock backoff log crashpoint patience token value words",
-    2: "http json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust db xmlrpc value_json",
+    2: "http multipart json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust db xmlrpc value_json",
     3: "config protocol route tenant chatwoot odoo store store_db catalog catalog_db client",
 }
 OWNER = {

@@ -104,3 +104,98 @@ def test_views_want_a_token(shop):  # noqa: F811
         assert get(i, path + "?account_id=account_8").status == 403
     assert get(i, "/view-support-document/43").status == 404 and get(i, "/view-support-document/x").status == 422
     assert push(i, {}, BASE + "/view").status == 405
+
+
+# ---- styles -------------------------------------------------------------------
+
+STYLE = "/customer-service/style"
+FRIENDLY = {"greeting": {"enabled": True, "message": "Olá!"}, "farewell": {"enabled": False, "message": ""},
+            "emojis": {"enabled": True, "frequency": "moderate"}, "tone": {"formal": 2, "friendly": 5, "technical": 1}}
+
+
+def put(i, path, body):
+    return i.ask("PUT", BASE + path, body if isinstance(body, bytes) else json.dumps(body), bearer())
+
+
+def changed(part, **more):
+    return dict(FRIENDLY, **{part: dict(FRIENDLY[part], **more)})
+
+
+def test_a_style_is_set_and_its_greeting_alone(shop):  # noqa: F811
+    i = shop
+    assert get(i, STYLE + "?domain=retail").json["data"] == {}
+    a = put(i, STYLE + "?domain=retail&account_id=account_7", FRIENDLY)
+    assert a.status == 200 and a.json["success"] is True and a.json["data"]["message"], a
+    assert get(i, STYLE + "?domain=retail").json["data"] == FRIENDLY and get(i, STYLE + "?domain=sa%C3%BAde").json["data"] == {}
+    assert put(i, STYLE + "/greeting?domain=retail", {"enabled": False, "message": False}).status == 200
+    assert get(i, STYLE + "?domain=retail").json["data"] == changed("greeting", enabled=False, message="")
+    assert put(i, STYLE + "/greeting?domain=sa%C3%BAde", {"enabled": True, "message": "Bom dia"}).status == 200
+    assert get(i, STYLE + "?domain=sa%C3%BAde").json["data"] == {"greeting": {"enabled": True, "message": "Bom dia"}}
+    i.kill("ponte-keeper")
+    assert get(i, STYLE + "?domain=retail").json["data"]["tone"] == FRIENDLY["tone"]
+    assert i.ask("PUT", "/webhook" + BASE + STYLE + "?domain=retail", json.dumps(FRIENDLY)).status == 401
+    assert put(i, STYLE + "?domain=retail&account_id=account_8", FRIENDLY).status == 403
+
+
+def test_a_style_that_cannot_be_is_refused(shop):  # noqa: F811
+    i = shop
+    put(i, STYLE + "?domain=retail", FRIENDLY)
+    for wrong, words in ((dict(FRIENDLY, tone={}), "tone.formal is missing"), (changed("tone", formal=0), "tone.formal"),
+                         (changed("tone", friendly=6), "tone.friendly"), (changed("tone", technical=2.0), "tone.technical"),
+                         (changed("tone", formal="3"), "tone.formal"), (changed("emojis", frequency="always"), "emojis.frequency"),
+                         (changed("emojis", enabled=1), "emojis.enabled"), (changed("greeting", message=7), "greeting.message"),
+                         (changed("farewell", message="x" * 4001), "farewell.message is longer"), (changed("greeting", mesage=""), "mesage is not known"),
+                         (dict(FRIENDLY, humour={}), "humour is not known"), (dict(FRIENDLY, emojis=[]), "emojis is not an object"),
+                         ({k: v for k, v in FRIENDLY.items() if k != "farewell"}, "farewell is missing")):
+        a = put(i, STYLE + "?domain=retail", wrong)
+        assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and words in a.json["error"]["message"], a
+    for wrong in ({"enabled": True}, {"message": "x"}, {"enabled": "yes", "message": "x"}, {"enabled": True, "message": "x", "z": 1}):
+        assert put(i, STYLE + "/greeting?domain=retail", wrong).json["code"] == "BAD_SCHEMA", wrong
+    assert put(i, STYLE + "?domain=retail", b"{").status == 400 and put(i, STYLE + "?domain=retail", b'{"a":1,"a":1}').status == 422
+    ways = (lambda d: get(i, STYLE + d), lambda d: put(i, STYLE + d, FRIENDLY), lambda d: put(i, STYLE + "/greeting" + d, FRIENDLY["greeting"]))
+    for n, domain in enumerate(("", "?domain=", "?domain=%20", "?domain=../../etc", "?domain=a%2Fb", "?domain=a%5Cb", "?domain=..",
+                                "?domain=a%0Ab", "?domain=a%7F", "?domain=%C2%85", "?domain=" + "x" * 101)):
+        a = ways[n % 3](domain)         # not all of them: an address may ask 20 times a second
+        assert (a.status, a.json["code"]) == (422, "VALIDATION_ERROR"), (domain, a)
+    assert get(i, STYLE + "?domain=%FF").status == 400 and put(i, STYLE + "?domain=" + "x" * 100, FRIENDLY).status == 200
+    assert get(i, STYLE + "?domain=retail").json["data"] == FRIENDLY
+    assert put(i, "/active", {}).headers["Allow"] == "GET, HEAD"
+
+
+# ---- uploads ------------------------------------------------------------------
+
+FORM = "multipart/form-data; boundary=b1"
+
+
+def form(text, field="file"):
+    head = f'--b1\r\nContent-Disposition: form-data; name="{field}"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\n'
+    return head.encode() + text + b"\r\n--b1--\r\n"
+
+
+def upload(i, text, query="name=Trocas&description=Como+trocar&document_type=txt", kind=FORM, token=None):
+    headers = dict(bearer(token) if token else bearer(), **{"Content-Type": kind})
+    return i.ask("POST", BASE + "/documents?" + query, form(text) if isinstance(text, bytes) else text, headers)
+
+
+def test_a_text_file_is_uploaded(shop):  # noqa: F811
+    i = shop
+    a = upload(i, "Trocas em até 7 dias.".encode())
+    assert a.status == 200 and a.json["data"]["name"] == "Trocas" and a.json["data"]["status"] == "uploaded", a
+    number = a.json["data"]["id"]
+    assert number < 0 and a.json["data"]["description"] == "Como trocar"
+    assert upload(i, "Trocas em até 30 dias.".encode()).json["data"]["id"] == number, "the same name is the same document"
+    one = get(i, f"/processed/support-document/{number}").json["data"]["document"]
+    assert one["original_content"] == "Trocas em até 30 dias."
+    push(i, {"documents": [{"id": 42, "name": "Entrega", "content": "x"}]}, BASE + "/sync-support-documents")
+    assert push(i, {}, BASE + "/clear-support-documents").json["data"]["documents_removed"] == 1
+    assert [d["id"] for d in get(i, "/documents").json["data"]["documents"]] == [number], "what a person sent is not Odoo's to clear"
+    for text, query, code, status in ((b"x", "name=a&document_type=pdf", "BAD_TYPE", 415), (b"x", "name=a&document_type=exe", "VALIDATION_ERROR", 422),
+                                      (b"x", "document_type=txt", "VALIDATION_ERROR", 422), (b"\xff", "name=a&document_type=txt", "VALIDATION_ERROR", 422),
+                                      (b"a\0b", "name=a&document_type=txt", "VALIDATION_ERROR", 422), (b" \n", "name=a&document_type=txt", "VALIDATION_ERROR", 422)):
+        a = upload(i, text, query)
+        assert (a.status, a.json["code"]) == (status, code), (text, query, a)
+    assert upload(i, form(b"x", "other").decode(), "name=a&document_type=txt").status == 422
+    assert upload(i, form(b"x").decode()[:-10], "name=a&document_type=txt").json["code"] == "BAD_REQUEST"
+    assert upload(i, "{}", kind="application/json").json["code"] == "BAD_TYPE"
+    assert upload(i, b"x", "name=a&document_type=txt&account_id=account_8").status == 403
+    assert len(get(i, "/documents").json["data"]["documents"]) == 1

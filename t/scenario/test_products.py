@@ -151,3 +151,34 @@ def test_no_hub_and_no_odoo_are_said(make):
     i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
     a = post(i, "/list")
     assert (a.status, a.json["code"]) == (503, "SERVICE_UNAVAILABLE_ERROR") and "no Odoo" in a.json["detail"]["message"]
+
+
+# ---- Odoo's sync queue --------------------------------------------------------
+
+def queued(i, module, operation="sync", **body):
+    """As the cron of Odoo's queue sends a job: no account in the query."""
+    path = f"/api/v1/{module}" + ("" if operation == "sync" else "/" + operation)
+    return post(i, "", dict(body, metadata={"account_id": TENANT, "module": module, "operation": operation}), base=path)
+
+
+def test_the_queue_of_odoo_is_served(shop):
+    i = shop
+    i.hub.script = [{"json": {"description": "Um pão crocante."}}, {"json": {"description": "Um bolo."}}]
+    a = queued(i, "semantic_product", "generate", product_id=1)
+    assert a.status == 200 and a.json["data"]["product_id"] == 1 and a.json["data"]["description"] == "Um pão crocante.", a
+    assert queued(i, "product_ai_mass_management", "generate", product_id=2).json["data"]["description"] == "Um bolo."
+    rules = [{"name": "Horário", "description": "Abrimos às 8h", "type": "schedule"}]
+    assert queued(i, "business_rules", permanent_rules=rules, temporary_rules=[]).json["data"]["vectorized_rules"] == 1
+    found = queued(i, "business_rules", "search", query="horários", limit=3, score_threshold=0.5).json
+    assert [r["name"] for r in found["data"]] == ["Horário"] and found["meta"]["limit"] == 3
+    assert queued(i, "semantic_product", product_id=1, skip_odoo_update=True).json["data"]["vector_id"] == "account_7_1"
+    assert queued(i, "product_ai_mass_management", product_ids=[2, 3]).json["data"]["successful"] == 2
+    for module in ("semantic_product", "product_ai_mass_management"):
+        assert [p["product_id"] for p in queued(i, module, "search", query="bolos").json["data"]["results"]] == [2]
+    wrong = queued(i, "semantic_product", product_id="1")
+    assert (wrong.status, wrong.json["code"]) == (422, "BAD_SCHEMA")
+    theirs = dict({"product_ids": [2]}, metadata={"account_id": "account_8"})
+    assert post(i, "", theirs, base="/api/v1/product_ai_mass_management").json["code"] == "AUTHORIZATION_ERROR"
+    for body in ({"query": 7}, {"query": "x", "limit": 0}, {"query": "x", "limit": "5"}, {"query": "x", "score_threshold": 2}, {"query": " "}):
+        assert queued(i, "business_rules", "search", **body).json["code"] == "VALIDATION_ERROR", body
+    assert queued(i, "custom", "custom").status == 404

@@ -202,7 +202,11 @@ def test_documents_merge_by_id(shop):
 
     r = sync(doc, dict(doc, id=43, name="Antigo", active=False)).json
     assert (r["success"], r["synced_docs"], r["total"], r["message"]) == (True, ["42"], 1, "1 document") and r["data"]["synced_docs"] == ["42"]
-    sync(dict(doc, id=44, name="Entrega", content="Entregamos amanhã"))
+    tool = push(i, {"account_id": "account_7", "business_rule_id": 1, "documents": [dict(doc, id=44, name="Entrega", content="Entregamos amanhã")]},
+                "/tools/sync_support_documents").json
+    assert (tool["success"], tool["synced_docs"]) == (True, ["44"])
+    tool = push(i, {"documents": []}, "/webhook/tools/sync_support_documents").json
+    assert tool["success"] is False and "documents list is required" in tool["error"]
     assert [d["id"] for d in get(i, "/documents").json["data"]["documents"]] == [44, 42]
     sync(dict(doc, visible_in_ai=False))
     assert [d["name"] for d in get(i, "/processed/support-documents").json["data"]["documents"]] == ["Entrega"]
