@@ -17,7 +17,8 @@ enum protocol_kind {
 
 	/* worker → keeper */
 	P_TENANT_FIND = 3,  /* T_NAME, or T_ACCOUNT: all tenants with an installation that has this account.
-	                     * → P_TENANT_FOUND: T_TENANT (record of lib/tenant) once per tenant; none: no such */
+	                     * → P_TENANT_FOUND: T_TENANT (record of lib/tenant) once per tenant; none: no such.
+	                     * Neither: T_RESULT, bits of TENANT_OPEN_* that some tenant opens */
 	P_TENANT_FOUND,
 	P_PUT = 5,          /* T_GENERATION the worker judged under, T_EVENT_ID, T_REQUEST_ID, T_NAME tenant,
 	                     * T_INSTALLATION, T_SENDER label, T_FACTS (group: chatwoot_pack), T_BODY.

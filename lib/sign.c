@@ -1,6 +1,8 @@
 #include <string.h>
 
+#include "lib/buf.h"
 #include "lib/crypt.h"
+#include "lib/json.h"
 #include "lib/sign.h"
 
 #define PREFIX SLICE("sha256=")
@@ -63,6 +65,25 @@ sign_make(struct slice secret, struct slice timestamp, struct slice body, char r
 	make_mac(secret, timestamp, body, mac);
 	memcpy(ret, PREFIX.ptr, PREFIX.len);
 	hex_encode(mac, sizeof mac, ret + PREFIX.len);
+}
+
+int
+sign_addon_check(struct slice signature, struct slice secret, struct slice body)
+{
+	CLEANUP(buf_free) struct buf canonical = { 0 };
+	uint8_t given[CRYPT_SHA256], mac[CRYPT_SHA256];
+
+	if (signature.len == 0)
+		return SIGN_E_MISSING;
+	if (hex_decode(signature, given, sizeof given) < 0)
+		return SIGN_E_FORM;
+	if (secret.len == 0)
+		return SIGN_E_MISMATCH;
+	int r = json_canonical(body, &canonical);
+	if (r < 0)
+		return r;
+	crypt_hmac(secret, (struct slice){ NULL, 0 }, buf_view(&canonical), mac);
+	return crypt_equal(slice_from(mac, sizeof mac), slice_from(given, sizeof given)) ? 0 : SIGN_E_MISMATCH;
 }
 
 const char *

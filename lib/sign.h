@@ -1,4 +1,5 @@
-/* sign: Chatwoot's webhook signature.
+/* sign: what requests are signed with.
+ * Chatwoot's webhook signature:
  *   X-Chatwoot-Signature = "sha256=" + lower-case hex of
  *       HMAC-SHA256(secret, X-Chatwoot-Timestamp + "." + raw body)
  * (Chatwoot 4.11.2 for account webhooks, 4.13.0 for API inboxes and bots.) */
@@ -29,5 +30,11 @@ MUST_CHECK int sign_check(const struct sign_headers *, struct slice secret, stru
 #define SIGN_TEXT 72
 void sign_make(struct slice secret, struct slice timestamp, struct slice body, char ret[static SIGN_TEXT]);
 const char *sign_reason(int outcome);
+
+/* The signature of the Odoo addons: X-Webhook-Signature is the lower-case hex of
+ * HMAC-SHA256(secret, canonical form of the body), json_canonical(); no time is
+ * in it.  The body has passed json_check().  0, SIGN_E_MISSING, SIGN_E_FORM,
+ * SIGN_E_MISMATCH or -ENOMEM.  An empty secret never matches. */
+MUST_CHECK int sign_addon_check(struct slice signature, struct slice secret, struct slice body);
 
 #endif

@@ -95,6 +95,9 @@ struct keeper {
 	bool    old;                    /* the alarm of the oldest was given */
 	struct failures failures;
 	bool    shred;                  /* something was erased: the log is to be emptied */
+	bool     opened_known;          /* what some tenant lets in without a token, and when that was looked through */
+	unsigned opened;
+	uint64_t opened_generation;
 
 	struct {
 		struct buf out;

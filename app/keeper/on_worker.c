@@ -4,6 +4,7 @@
 
 #include "app/keeper/keeper.h"
 #include "lib/log.h"
+#include "lib/tenant.h"
 
 #define PROBE_AFTER_MS 1000     /* without a commit; and one probe in as long at most */
 #define FOUND_MAX      100      /* tenants in one answer */
@@ -40,6 +41,45 @@ put_tenant(void *context, struct slice name, struct slice record)
 	wire_put(context, T_TENANT, record);
 }
 
+struct opened { struct arena *memory; unsigned groups; };
+
+static void
+add_opened(void *context, struct slice name, struct slice record)
+{
+	struct opened *o = context;
+	struct tenant t;
+
+	(void)name;
+	arena_reset(o->memory);
+	if (tenant_decode(record, o->memory, &t) < 0)
+		return;
+	for (unsigned i = 0; i < TENANT_OPEN_COUNT; i++)
+		o->groups |= t.odoo.open[i].n > 0 ? 1u << i : 0;
+}
+
+/* What may be used without a token with some tenant: looked through once after
+ * tenants have changed. */
+static int
+answer_opened(struct keeper *k, const struct wire_frame *f)
+{
+	struct opened o = { .memory = k->scratch };
+	struct store_tenants all = { .max = 0 };
+	struct wire_writer w;
+	bool more;
+
+	if (!k->opened_known || k->opened_generation != store_generation(k->store)) {
+		int r = store_tenants(k->store, &all, add_opened, &o, &more);
+		if (r < 0)
+			return r;
+		k->opened = o.groups;
+		k->opened_generation = store_generation(k->store);
+		k->opened_known = true;
+	}
+	answer_begin(k, &w, P_TENANT_FOUND, f->request);
+	wire_put_u64(&w, T_RESULT, k->opened);
+	return wire_end(&w);
+}
+
 int
 on_tenant_find(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
@@ -50,7 +90,7 @@ on_tenant_find(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		.name = wire_text(f->payload, T_NAME), .account = wire_i64(f->payload, T_ACCOUNT, 0), .max = FOUND_MAX,
 	};
 	if (ask.name.len == 0 && ask.account == 0)
-		return answer_error(k, f, E_BAD_REQUEST, "a tenant is found by name or by account");
+		return answer_opened(k, f);
 	answer_begin(k, &w, P_TENANT_FOUND, f->request);
 	int r = store_tenants(k->store, &ask, put_tenant, &w, &more);
 	return r < 0 ? r : wire_end(&w);

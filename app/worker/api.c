@@ -37,7 +37,7 @@ same_account(struct request *r, const struct json *body)
 }
 
 bool
-api_body(struct request *r, struct json **ret)
+api_object(struct request *r, struct json **ret)
 {
 	struct json_fault fault;
 	int e = json_check(r->body, &json_default_limits, &fault);
@@ -49,7 +49,22 @@ api_body(struct request *r, struct json **ret)
 	if (e > 0)
 		return api_refuse(r, e == JSON_E_SYNTAX ? REQUEST_R_BAD_JSON : REQUEST_R_BAD_SCHEMA,
 		    arena_printf(r->arena, "byte %zu: %s", fault.offset, fault.what));
-	return same_account(r, *ret);
+	return json_type_of(*ret) == JSON_OBJECT || api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("the body is not an object"));
+}
+
+bool
+api_body(struct request *r, struct json **ret)
+{
+	return api_object(r, ret) && same_account(r, *ret);
+}
+
+bool
+api_body_optional(struct request *r, struct json **ret)
+{
+	if (slice_trim(r->body).len > 0)
+		return api_body(r, ret);
+	*ret = json_new_object();
+	return *ret || api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 }
 
 /* ---- the query ---- */
@@ -175,5 +190,11 @@ api_text(const struct json *object, const char *key, struct slice *ret)
 	*ret = (struct slice){ NULL, 0 };
 	if (type == JSON_STRING)
 		*ret = json_text(value);
-	return type == JSON_STRING || type == JSON_ABSENT || type == JSON_NULL || (type == JSON_BOOL && !json_true(value));
+	return type == JSON_STRING || api_empty(type, value);
+}
+
+bool
+api_empty(enum json_type type, const struct json *value)
+{
+	return type == JSON_ABSENT || type == JSON_NULL || (type == JSON_BOOL && !json_true(value));
 }

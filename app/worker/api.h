@@ -13,6 +13,10 @@ bool api_account(struct request *);
 /* The body, checked and parsed; the caller's to free.  An account_id in it, or in
  * its metadata, is the tenant of the token. */
 bool api_body(struct request *, struct json **ret);
+/* The same where a body is optional: an empty one is an empty object. */
+bool api_body_optional(struct request *, struct json **ret);
+/* Any JSON object, whatever account it names. */
+bool api_object(struct request *, struct json **ret);
 /* A parameter of the query, decoded (RFC 3986, and '+' a blank); empty when it
  * is absent.  False: it cannot be decoded, and the request is answered. */
 bool api_query(struct request *, const char *name, struct slice *ret);
@@ -29,5 +33,7 @@ void api_answer(struct request *, struct json *data, struct json *meta);
 /* A text as Odoo sends it: `false` and null are empty.  False: it is something
  * else. */
 bool api_text(const struct json *object, const char *key, struct slice *ret);
+/* Is that one of Odoo's empty values: absent, null, or `false`? */
+bool api_empty(enum json_type, const struct json *);
 
 #endif

@@ -15,15 +15,25 @@ struct building {
 	const struct json *from;
 	struct json       *to;
 	int                failed;
-	const char        *wrong;       /* the field, "" for none */
+	const char        *wrong;       /* the first field that is, "" for none */
 };
 
+static void
+found_wrong(struct building *b, const char *key)
+{
+	if (!*b->wrong)
+		b->wrong = key;
+}
+
 static const struct json *
-part(const struct json *from, const char *key)
+part(struct building *b, const struct json *from, const char *key)
 {
 	const struct json *value;
+	enum json_type type = json_get(from, key, &value);
 
-	return json_get(from, key, &value) == JSON_OBJECT ? value : NULL;
+	if (type != JSON_OBJECT && !api_empty(type, value))
+		found_wrong(b, key);
+	return type == JSON_OBJECT ? value : NULL;
 }
 
 static void
@@ -31,8 +41,8 @@ put_text(struct building *b, const struct json *from, const char *key, struct js
 {
 	struct slice text;
 
-	if (!api_text(from, key, &text) && !*b->wrong)
-		b->wrong = key;
+	if (!api_text(from, key, &text))
+		found_wrong(b, key);
 	if (b->failed == 0)
 		b->failed = json_set_text(to, as, text);
 }
@@ -41,8 +51,10 @@ static void
 put_bool(struct building *b, const struct json *from, const char *key, struct json *to, const char *as)
 {
 	const struct json *value;
+	enum json_type type = json_get(from, key, &value);
 
-	json_get(from, key, &value);
+	if (type != JSON_BOOL && !api_empty(type, value))
+		found_wrong(b, key);
 	if (b->failed == 0)
 		b->failed = json_set_bool(to, as, json_true(value));
 }
@@ -56,10 +68,8 @@ put_hour(struct building *b, const struct json *from, const char *key, struct js
 	char text[16];
 
 	enum json_type type = json_get(from, key, &value);
-	if (type == JSON_INT || type == JSON_DOUBLE)
-		(void)!json_number(value, &hours);
-	if (!(hours >= 0 && hours <= 24)) {
-		b->wrong = *b->wrong ? b->wrong : key;
+	if ((json_number(value, &hours) != 0 && !api_empty(type, value)) || !(hours >= 0 && hours <= 24)) {
+		found_wrong(b, key);
 		hours = 0;
 	}
 	/* 8.1 is 8:06 and not 8:05: what binary loses is given back. */
@@ -85,7 +95,7 @@ static void
 put_company(struct building *b)
 {
 	static const char *const keys[] = { "company_name", "description", "company_values", "business_area", "business_area_other" };
-	const struct json *from = part(b->from, "company_info");
+	const struct json *from = part(b, b->from, "company_info");
 	struct json *to = begin_part(b, b->to, "company_info");
 
 	for (size_t i = 0; i < ARRAY_LEN(keys) && to; i++)
@@ -100,7 +110,7 @@ put_channels(struct building *b)
 		{ "facebook", "show_facebook", "mention_facebook_at_end", "facebook_url" },
 		{ "instagram", "show_instagram", "mention_instagram_at_end", "instagram_url" },
 	};
-	const struct json *social = part(b->from, "social_media"), *company = part(b->from, "company_info"), *value;
+	const struct json *social = part(b, b->from, "social_media"), *company = part(b, b->from, "company_info"), *value;
 	struct json *to = begin_part(b, b->to, "online_channels");
 
 	for (size_t i = 0; i < ARRAY_LEN(channels) && to; i++) {
@@ -117,8 +127,8 @@ static void
 put_hours(struct building *b)
 {
 	static const char *const days[] = { "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday" };
-	const struct json *hours = part(b->from, "business_hours"), *week = part(hours, "days"), *lunch = part(hours, "lunch_break"), *value;
-	const struct json *saturday = part(week, "saturday_hours");
+	const struct json *hours = part(b, b->from, "business_hours"), *week = part(b, hours, "days"), *lunch = part(b, hours, "lunch_break"), *value;
+	const struct json *saturday = part(b, week, "saturday_hours");
 	struct json *to = begin_part(b, b->to, "business_hours"), *list = json_new_array();
 
 	if (to && b->failed == 0)
@@ -145,7 +155,7 @@ static void
 put_service(struct building *b)
 {
 	static const char *const keys[] = { "greeting_message", "communication_style", "emoji_usage" };
-	const struct json *from = part(b->from, "customer_service");
+	const struct json *from = part(b, b->from, "customer_service");
 	struct json *to = begin_part(b, b->to, "customer_service");
 
 	for (size_t i = 0; i < ARRAY_LEN(keys) && to; i++)
@@ -159,9 +169,11 @@ put_service(struct building *b)
 static struct slice
 words_of(struct request *r, const struct json *from)
 {
-	const struct json *company = part(from, "company_info"), *service = part(from, "customer_service");
+	const struct json *company, *service;
 	struct slice name, description, values, area, greeting;
 
+	json_get(from, "company_info", &company);
+	json_get(from, "customer_service", &service);
 	(void)api_text(company, "company_name", &name);
 	(void)api_text(company, "description", &description);
 	(void)api_text(company, "company_values", &values);
@@ -183,9 +195,11 @@ on_company_sync(struct request *r)
 
 	if (!api_account(r) || !api_body(r, &doc))
 		return;
+	struct building b = { .r = r, .to = to, .failed = to ? 0 : -ENOMEM, .wrong = "" };
 	/* A newer addon wraps it. */
-	from = json_get(doc, "company_metadata", &from) == JSON_OBJECT ? from : doc;
-	struct building b = { .r = r, .from = from, .to = to, .failed = to ? 0 : -ENOMEM, .wrong = "" };
+	from = part(&b, doc, "company_metadata");
+	from = from ? from : doc;
+	b.from = from;
 	put_company(&b);
 	put_channels(&b);
 	put_hours(&b);

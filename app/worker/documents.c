@@ -149,11 +149,12 @@ on_documents_clear(struct request *r)
 {
 	const struct catalog_shelf_push push = { .kind = CATALOG_K_DOCUMENT, .whole = true, .item = &gone, .items = 0 };
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_DOCUMENT) };
+	CLEANUP(json_freep) struct json *doc = NULL;
 	struct catalog *c;
 	int64_t n = 0;
 	bool same;
 
-	if (!api_account(r) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !api_body_optional(r, &doc) || !(c = catalogue_of(r)))
 		return;
 	if (catalog_count(c, &f, &n) < 0) {
 		catalogue_failed(r);

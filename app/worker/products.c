@@ -27,20 +27,12 @@ read_id(struct request *r, const struct json *doc, int64_t *ret)
 	    api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("product_id must be a positive whole number"));
 }
 
-/* Of a product that the path names, or the body (Odoo's queue).  A body is
- * optional: an empty one is an empty object. */
+/* Of a product that the path names, or the body (Odoo's queue). */
 static bool
 read_product(struct request *r, struct json **ret, int64_t *ret_id)
 {
-	if (!api_account(r))
-		return false;
-	if (slice_trim(r->body).len > 0) {
-		if (!api_body(r, ret))
-			return false;
-	} else if (!(*ret = json_new_object())) {
-		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	}
-	return read_id(r, *ret, ret_id);
+	*ret_id = 0;
+	return api_account(r) && (r->params > 0 ? api_body_optional(r, ret) : api_body(r, ret)) && read_id(r, *ret, ret_id);
 }
 
 static void
@@ -184,7 +176,11 @@ on_tool_product(struct request *r)
 		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
 		return;
 	}
-	p.price = odoo_record_number(doc, "price");
+	enum json_type type = json_get(doc, "price", &value);
+	if ((json_number(value, &p.price) != 0 || !isfinite(p.price)) && !api_empty(type, value)) {
+		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("price is not a number"));
+		return;
+	}
 	json_get(doc, "is_special_price", &value);
 	p.special = json_true(value);
 	snprintf(name, sizeof(name), "%" PRId64, p.id);

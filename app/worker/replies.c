@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "app/worker/api.h"
 #include "app/worker/routes.h"
 #include "app/worker/worker.h"
 #include "lib/chatwoot/answer.h"
 #include "lib/crashpoint.h"
 #include "lib/crypt.h"
-#include "lib/json.h"
 #include "lib/protocol.h"
 
 struct reply {
@@ -19,36 +19,13 @@ struct reply {
 };
 
 static bool
-refuse(struct request *r, enum request_refusal why, struct slice reason)
-{
-	answer_refuse(r, why, reason);
-	return false;
-}
-
-static bool
 out_of_reach(struct request *r, int failed)
 {
-	return refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, failed == -ENOMEM ? SLICE("out of memory: send it again") :
+	return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, failed == -ENOMEM ? SLICE("out of memory: send it again") :
 	    SLICE("the keeper did not answer in time: send it again"));
 }
 
 /* ---- what it says ---- */
-
-static bool
-read_body(struct reply *p)
-{
-	struct json_fault fault;
-	int e = json_check(p->r->body, &json_default_limits, &fault);
-
-	if (e == 0)
-		e = json_parse(p->r->body, &p->doc);
-	if (e < 0)
-		return out_of_reach(p->r, e);
-	if (e > 0)
-		return refuse(p->r, e == JSON_E_SYNTAX ? REQUEST_R_BAD_JSON : REQUEST_R_BAD_SCHEMA,
-		    arena_printf(p->r->arena, "byte %zu: %s", fault.offset, fault.what));
-	return true;
-}
 
 static bool
 read_event(struct reply *p)
@@ -56,7 +33,7 @@ read_event(struct reply *p)
 	const struct json *value;
 
 	if (json_get(p->doc, "event_id", &value) != JSON_STRING || uuid_parse(json_text(value), &p->event) != 0)
-		return refuse(p->r, REQUEST_R_BAD_SCHEMA, SLICE("event_id is missing or is none"));
+		return api_refuse(p->r, REQUEST_R_BAD_SCHEMA, SLICE("event_id is missing or is none"));
 	p->r->event_id = arena_copy(p->r->arena, json_text(value));
 	return true;
 }
@@ -82,7 +59,7 @@ find_question(struct reply *p)
 	int64_t conversation = wire_i64(f.payload, T_CONVERSATION, 0);
 	uint64_t channel = wire_u64(f.payload, T_CHANNEL, CW_CH_OTHER);
 	if (conversation == 0)
-		return refuse(p->r, REQUEST_R_UNKNOWN_EVENT, SLICE("nothing was asked under this event_id"));
+		return api_refuse(p->r, REQUEST_R_UNKNOWN_EVENT, SLICE("nothing was asked under this event_id"));
 	p->asked = (struct chatwoot_question){
 		.event = p->event, .tenant = p->r->tenant, .account = wire_i64(f.payload, T_ACCOUNT, 0), .conversation = conversation,
 		.channel = channel < CW_CH_COUNT ? (enum chatwoot_channel)channel : CW_CH_OTHER,
@@ -98,7 +75,7 @@ read_answer(struct reply *p)
 
 	if (e < 0)
 		return out_of_reach(p->r, e);
-	return e == 0 || refuse(p->r, REQUEST_R_BAD_SCHEMA, slice_of(why));
+	return e == 0 || api_refuse(p->r, REQUEST_R_BAD_SCHEMA, slice_of(why));
 }
 
 /* ---- what comes of it ---- */
@@ -182,18 +159,18 @@ settle(struct reply *p)
 		answer_taken(p, SLICE("duplicate"));
 		return;
 	case ANSWER_CONFLICT:
-		refuse(p->r, REQUEST_R_CONFLICT, SLICE("this event has another answer already"));
+		api_refuse(p->r, REQUEST_R_CONFLICT, SLICE("this event has another answer already"));
 		return;
 	case ANSWER_UNKNOWN:
-		refuse(p->r, REQUEST_R_UNKNOWN_EVENT, SLICE("nothing was asked under this event_id"));
+		api_refuse(p->r, REQUEST_R_UNKNOWN_EVENT, SLICE("nothing was asked under this event_id"));
 		return;
 	case ANSWER_LATE:
-		refuse(p->r, REQUEST_R_TOO_LATE, SLICE("nobody waits for this answer any more"));
+		api_refuse(p->r, REQUEST_R_TOO_LATE, SLICE("nobody waits for this answer any more"));
 		return;
 	case ANSWER_REFUSED:
 		break;
 	}
-	refuse(p->r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, why.len ? why : SLICE("it cannot be stored now: send it again"));
+	api_refuse(p->r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, why.len ? why : SLICE("it cannot be stored now: send it again"));
 }
 
 void
@@ -201,7 +178,7 @@ on_replies(struct request *r)
 {
 	struct reply p = { .r = r };
 
-	if (read_body(&p) && read_event(&p) && find_question(&p) && read_answer(&p))
+	if (api_account(r) && api_object(r, &p.doc) && read_event(&p) && find_question(&p) && read_answer(&p))
 		settle(&p);
 	json_free(p.doc);
 }

@@ -47,6 +47,7 @@ enum request_param {
 	X(BAD_REQUEST,     BAD_REQUEST,            refused) \
 	X(BAD_JSON,        BAD_REQUEST,            bad_json) \
 	X(BAD_SIGNATURE,   UNAUTHORIZED,           bad_signature) \
+	X(MISSING_ACCOUNT_ID, BAD_REQUEST,         bad_schema) \
 	X(WRONG_ACCOUNT,   FORBIDDEN,              wrong_account) \
 	X(UNKNOWN_TENANT,  NOT_FOUND,              unknown_tenant) \
 	X(NOT_FOUND_ERROR, NOT_FOUND,              refused) \

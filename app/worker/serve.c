@@ -249,6 +249,7 @@ count(struct scoreboard_slot *slot, enum request_refusal refusal)
 	switch (refusal) {
 	case REQUEST_R_BAD_JSON:       scoreboard_count(slot, bad_json);       break;
 	case REQUEST_R_VALIDATION_ERROR:
+	case REQUEST_R_MISSING_ACCOUNT_ID:
 	case REQUEST_R_BAD_SCHEMA:     scoreboard_count(slot, bad_schema);     break;
 	case REQUEST_R_BAD_SIGNATURE:  scoreboard_count(slot, bad_signature);  break;
 	case REQUEST_R_WRONG_ACCOUNT:  scoreboard_count(slot, wrong_account);  break;
@@ -361,6 +362,8 @@ answer_request(struct serve *s, struct request *r)
 	if (r->route->body_max && !take_body(s, r))
 		return;
 	slot_request(w->slot, r, w->table);
+	if (!access_admit_body(r))
+		return;
 	r->route->handler(r);
 	REQUIRE(r->answer.status != 0);
 }

@@ -68,8 +68,9 @@ read_rule(struct shelf *s, const struct json *rule, const char *list, size_t i, 
 		e = shelf_wrong(s, list, i, "date_end", "is before date_start");
 	if (e != 0)
 		return e;
-	if (json_get(rule, "rule_id", &value) == JSON_INT)
-		(void)!json_int(value, &item.odoo_id);
+	enum json_type type = json_get(rule, "rule_id", &value);
+	if (json_int(value, &item.odoo_id) != 0 && !api_empty(type, value))
+		return shelf_wrong(s, list, i, "rule_id", "is no whole number of 64 bits");
 	if (kind == CATALOG_K_SCHEDULING)
 		e = json_print(rule, &data);
 	item.data = arena_copy(s->r->arena, buf_view(&data));

@@ -228,7 +228,7 @@ void
 on_style(struct request *r)
 {
 	struct slice domain;
-	struct json *style;
+	struct json *style = NULL;
 
 	if (read_domain(r, &domain) && find(r, domain, &style))
 		api_answer(r, style, NULL);

@@ -7,17 +7,9 @@
 #include "app/worker/documents.h"
 #include "app/worker/page.h"
 #include "app/worker/routes.h"
-#include "app/worker/views.h"
 #include "lib/clock.h"
 
 #define SHOWN_MAX 1000          /* rows of a page */
-
-bool
-views_open(struct request *r)
-{
-	(void)r;
-	return false;
-}
 
 static void
 begin(struct request *r, const char *title)

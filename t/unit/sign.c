@@ -9,6 +9,7 @@
 #include "t/unit/unit.h"
 
 #define VECTORS "chatwoot/signatures.json"
+#define ADDON   "odoo-addon/canonical.json"
 #define NOW INT64_C(1767348005)
 #define MAC "6b4a4b8b3c40f1e8f53a3d36682e5f99f7ad2ac1df1c93dfe336f329167641e7"
 
@@ -136,6 +137,58 @@ vectors(void)
 	ROW("all of them were there", rows > 90);
 }
 
+static void
+addon_forms(void)
+{
+	static const char body[] = "{\"b\":2,\"a\":1}";
+	static const char mac[] = "b97ac4352b97081cd9af1e72bf2c64b29aa010f493dbc51b782f5e8a1536ecec";
+	static const struct { const char *name, *signature, *secret; int r; } row[] = {
+		{ "no signature", "", "s", SIGN_E_MISSING },
+		{ "a prefix is none of the addons'", "sha256=b97ac4352b97081cd9af1e72bf2c64b29aa010f493dbc51b782f5e8a1536ecec", "s", SIGN_E_FORM },
+		{ "a digit short", "b97ac4352b97081cd9af1e72bf2c64b29aa010f493dbc51b782f5e8a1536ece", "s", SIGN_E_FORM },
+		{ "another body's", mac, "chave-de-exemplo-0001", SIGN_E_MISMATCH },
+		{ "no secret", mac, "", SIGN_E_MISMATCH },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(row); i++)
+		ROW(row[i].name, sign_addon_check(slice_of(row[i].signature), slice_of(row[i].secret), slice_of(body)) == row[i].r);
+
+	/* Whatever the order and the blanks of what is sent, it is the canonical form that is signed. */
+	uint8_t hash[CRYPT_SHA256];
+	char text[2 * CRYPT_SHA256 + 1];
+	crypt_hmac(SLICE("s"), (struct slice){ NULL, 0 }, SLICE("{\"a\": 1, \"b\": 2}"), hash);
+	hex_encode(hash, sizeof hash, text);
+	ROW("the order is not signed", sign_addon_check(slice_of(text), SLICE("s"), slice_of(body)) == 0);
+	ROW("the values are", sign_addon_check(slice_of(text), SLICE("s"), SLICE("{\"b\":2,\"a\":2}")) == SIGN_E_MISMATCH);
+}
+
+static void
+addon_vectors(void)
+{
+	if (!fixture_there(ADDON))
+		return;
+	size_t len, i = 0;
+	struct json_fault fault;
+	CLEANUP(free_charp) char *text = fixture_read(ADDON, &len);
+	CLEANUP(json_freep) struct json *all = NULL;
+	const struct json *list = NULL, *row, *value;
+	ROW("the vectors are JSON", text && json_check(slice_from(text, len), &json_default_limits, &fault) == 0 &&
+	    json_parse(slice_from(text, len), &all) == 0 && json_get(all, "vectors", &list) == JSON_ARRAY);
+
+	for (; json_at(list, i, &row) == JSON_OBJECT; i++) {
+		char name[40], other[200];
+		struct slice signature = text_of(row, "signature");
+		if (json_get(row, "refused", &value) == JSON_STRING)
+			continue;               /* by json_check(), t/unit/json.c */
+		snprintf(name, sizeof name, "vector %zu", i);
+		ROW(name, sign_addon_check(signature, text_of(all, "key"), text_of(row, "body")) == 0);
+		ROW(name, sign_addon_check(signature, SLICE("another"), text_of(row, "body")) == SIGN_E_MISMATCH);
+		snprintf(other, sizeof other, SLICE_FMT, SLICE_ARG(signature));
+		other[0] = other[0] == '0' ? '1' : '0';
+		ROW(name, sign_addon_check(slice_of(other), text_of(all, "key"), text_of(row, "body")) == SIGN_E_MISMATCH);
+	}
+	ROW("all of them were there", i > 5);
+}
+
 int
 main(void)
 {
@@ -143,8 +196,10 @@ main(void)
 		{ "forms", forms },
 		{ "round trip", round_trip },
 		{ "vectors", vectors },
+		{ "forms of the addons", addon_forms },
+		{ "vectors of the addons", addon_vectors },
 	};
 	if (crypt_init() < 0)
 		return 2;
-	return unit_run("sign", tests, ARRAY_LEN(tests), fixture_there(VECTORS) ? 0 : 1);
+	return unit_run("sign", tests, ARRAY_LEN(tests), fixture_there(VECTORS) && fixture_there(ADDON) ? 0 : 1);
 }
