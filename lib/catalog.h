@@ -22,7 +22,7 @@
 #define CATALOG_KINDS(X) \
 	X(PERMANENT, "permanent") X(TEMPORARY, "temporary") X(SCHEDULING, "scheduling") \
 	X(DOCUMENT, "document") X(METADATA, "metadata") X(STYLE, "style") \
-	X(PRODUCT, "product") X(UPLOAD, "upload")
+	X(PRODUCT, "product") X(UPLOAD, "upload") X(COLLECTIONS, "collections")
 enum catalog_kind {
 	CATALOG_K_NONE = 0,
 #define X(name, text) CATALOG_K_##name,

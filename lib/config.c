@@ -116,6 +116,11 @@ static const struct settings_option store_dir_rows[] = STORE_ROWS("state/");
 static const struct settings_option keys_rows[] = KEYS_ROWS("/etc/ponte/");
 static const struct settings_option keys_dir_rows[] = KEYS_ROWS("");
 
+static const struct settings_option enrolment_rows[] = {
+	PATH(enrolment, secret_file, NULL, "file with the secret that an unknown tenant's addon signs its first credential sync with; read by the workers"),
+	{ ROW(SET_BOOL, enrolment, open), .fallback = "false", .help = "make a tenant for whoever sends a credential sync (for a closed network alone)" },
+	END
+};
 static const struct settings_option hub_rows[] = {
 	{ ROW(SET_URL, hub, url), .help = "the AI hub of every tenant that has none of its own" },
 	PATH(hub, token_file, NULL, "file with the token that is sent to this hub"),
@@ -180,6 +185,7 @@ static const struct settings_option nginx_rows[] = {
 	MAP(workers,  workers_rows,  "The processes that answer requests"), \
 	MAP(store,    store_table,   "What is kept on disk"), \
 	MAP(keys,     keys_table,    "The keys that secrets are sealed with"), \
+	MAP(enrolment, enrolment_rows, "Tenants that the addons make"), \
 	MAP(hub,      hub_rows,      "The AI hub, for tenants that have none of their own, and patience with all hubs"), \
 	MAP(chatwoot, chatwoot_rows, "Patience with Chatwoot"), \
 	MAP(delivery, delivery_rows, "How deliveries are made and tried again"), \

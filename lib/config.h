@@ -21,6 +21,10 @@ struct config {
 	} store;
 	struct { struct slice dir; } keys;
 	struct {
+		struct slice secret_file;       /* what signs a credential sync of an unknown tenant; empty: none */
+		bool         open;              /* anybody may make a tenant */
+	} enrolment;
+	struct {
 		struct slice url, token_file;   /* the default hub; a tenant's own wins; empty: none */
 		int64_t connect, first_byte, total, debounce;   /* 5 s, 60 s, 60 s, 2 s */
 		int64_t reply_deadline;         /* for an answer that comes later: 120 s */

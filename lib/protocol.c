@@ -74,6 +74,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_QUESTION,      ROLE_WORKER },
 	{ P_ANSWER,        ROLE_WORKER },
 	{ P_CATALOG_PUT,   ROLE_WORKER | ROLE_COURIER },
+	{ P_TENANT_SYNC,   ROLE_WORKER },
 	{ P_HELLO,         ROLE_COURIER },
 	{ P_CLAIM,         ROLE_COURIER },
 	{ P_BEGIN,         ROLE_COURIER },
@@ -100,6 +101,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_DESTINATIONS,  ROLE_OPERATOR },
 	{ P_CALL,          ROLE_WORKER | ROLE_OPERATOR },
 	{ P_PULL,          ROLE_WORKER | ROLE_OPERATOR },
+	{ P_SEAL,          ROLE_WORKER },
 	{ P_CHECK,         ROLE_OPERATOR },
 };
 /* clang-format on */

@@ -42,6 +42,12 @@ enum protocol_kind {
 	                     * unchanged, T_RESULT 1: nothing at all changed */
 	P_CATALOG_PUT_OK,
 
+	P_TENANT_SYNC = 29, /* T_NAME tenant, T_TENANT what its addon says of it (lib/tenant_sync.h), T_HASH of the addon's token, T_LABEL
+	                     * and T_SCOPES of it, T_KIND a word for the hub, told under T_EVENT_ID; T_FORCE: make the tenant when there is none.
+	                     * → P_TENANT_SYNC_OK on disk: T_RESULT enum sync_result; or P_ERROR: E_NOT_FOUND, E_CONFLICT (something
+	                     * is another tenant's), E_BAD_REQUEST (it cannot be so) */
+	P_TENANT_SYNC_OK,
+
 	/* courier → keeper */
 	P_HELLO = 11,       /* T_DELIVERY per batch key still held; T_CRASHED delivery that the courier was
 	                     * building or judging when it died.  → P_HELLO_OK: T_DELIVERY per batch it may go on with */
@@ -109,6 +115,8 @@ enum protocol_kind {
 	P_PULL = 77,        /* T_NAME tenant: its Odoo is read, soon.  An operator may add T_DRY_RUN, and T_AFTER as for P_CATCHUP.
 	                     * → P_PULL_OK: T_ROW groups {T_NAME, T_COUNT}, T_MORE, T_REASON likewise */
 	P_PULL_OK,
+	P_SEAL = 79,        /* T_NAME tenant, T_LABEL field of its record, T_PAYLOAD plain → P_SEAL_OK: T_PAYLOAD sealed for the courier */
+	P_SEAL_OK,
 
 	P_CHECK = 49,       /* recount, integrity: → P_QUEUE_ROWS: T_ROW {T_NAME, T_BOOK, T_STATE, T_COUNT book, T_RECOUNT}, only
 	                     * differences; T_REASON "ok" or what integrity_check said */
@@ -141,6 +149,7 @@ enum put_result {
 	PUT_TENANTS_MOVED,  /* judged under another generation: find the tenant again, verify again, put again */
 	PUT_REFUSED,        /* low disk or store trouble: answer 500; T_REASON */
 };
+enum sync_result { SYNC_UNCHANGED = 1, SYNC_CHANGED, SYNC_MADE };
 enum call_kind { CALL_ODOO = 1, CALL_HUB };
 #define CALL_RESULTS(X) \
 	X(DONE, "done") \

@@ -358,6 +358,11 @@ struct store_token {
 };
 /* 0, STORE_E_NONE (no such tenant) or STORE_E_CONFLICT (it has one of that name). */
 MUST_CHECK int store_token_new(struct store *, const struct store_token *);
+/* The same, in the place of the tenant's of that name.  When the tenant has that token already, under
+ * whatever name, nothing is changed. */
+MUST_CHECK int store_token_set(struct store *, const struct store_token *);
+/* Is it, by its hash, another tenant's?  0 or STORE_E_CONFLICT. */
+MUST_CHECK int store_token_taken(struct store *, const struct store_token *);
 MUST_CHECK int store_token_list(struct store *, struct slice tenant, void (*each)(void *, const struct store_token *), void *context);
 MUST_CHECK int store_token_revoke(struct store *, struct slice tenant, struct slice name);      /* 0 or STORE_E_NONE */
 /* The token of that hash, when it is valid now.  Its last use is noted, once a

@@ -42,6 +42,50 @@ store_token_new(struct store *s, const struct store_token *k)
 	return r < 0 ? r : db_leave(s, insert(s, tenant, k));
 }
 
+/* Whose is it?  0, or DB_END: nobody's. */
+static int
+owner_of(struct store *s, struct slice hash, struct slice tenant, bool *ret_same)
+{
+	DB_QUERY(q);
+	int r = db_first(s, &q, "SELECT t.name = ? FROM token k JOIN tenant t ON t.id = k.tenant WHERE k.hash = ?", DB_T(tenant), DB_B(hash));
+
+	*ret_same = r == 0 && db_int(q, 0) != 0;
+	return r;
+}
+
+int
+store_token_taken(struct store *s, const struct store_token *k)
+{
+	bool same;
+	int r = owner_of(s, k->hash, k->tenant, &same);
+
+	return r < 0 ? r : r == 0 && !same ? STORE_E_CONFLICT : 0;
+}
+
+static int
+replace(struct store *s, int64_t tenant, const struct store_token *k)
+{
+	int r = db_run(s, "DELETE FROM token WHERE tenant = ? AND name = ?", DB_I(tenant), DB_T(k->name));
+
+	return r == 0 ? insert(s, tenant, k) : r;
+}
+
+int
+store_token_set(struct store *s, const struct store_token *k)
+{
+	int64_t tenant;
+	bool same;
+	int r = tenant_id(s, k->tenant, &tenant);
+
+	if (r != 0)
+		return r < 0 ? r : STORE_E_NONE;
+	r = owner_of(s, k->hash, k->tenant, &same);
+	if (r != DB_END)
+		return r < 0 ? r : same ? 0 : STORE_E_CONFLICT;
+	r = db_enter(s);
+	return r < 0 ? r : db_leave(s, replace(s, tenant, k));
+}
+
 int
 store_token_list(struct store *s, struct slice tenant, void (*each)(void *, const struct store_token *), void *context)
 {

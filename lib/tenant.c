@@ -5,6 +5,7 @@
 #include "lib/http.h"
 #include "lib/tenant.h"
 #include "lib/tenant_odoo.h"
+#include "lib/tenant_sync.h"
 #include "lib/wire.h"
 
 /* The record's tags.  Stored: a number is never given a second meaning. */
@@ -16,7 +17,7 @@ enum tag {
 	TAG_ADDRESS,
 	TAG_MANNERS = 50, TAG_DEBOUNCE_MS, TAG_TYPING, TAG_LOOK_FIRST, TAG_MERGE, TAG_REPEAT, TAG_TELL,
 	TAG_GIVE_UP_MESSAGE, TAG_GIVE_UP_NOTE, TAG_GIVE_UP_LABEL, TAG_GIVE_UP_HANDOFF,
-	TAG_ODOO = 70,
+	TAG_ODOO = 70, TAG_MAPPING,
 };
 enum { TELL_CLOSED = 1, TELL_TAKEOVER = 2, TELL_CONTACT = 4 };          /* bits of TAG_TELL */
 
@@ -105,13 +106,20 @@ tenant_encode(const struct tenant *t, struct buf *out)
 	put_manners(&w, &t->manners);
 	put_text(&w, TAG_HUB_URL, t->hub_url);
 	put_text(&w, TAG_HUB_TOKEN, t->hub_token);
-	size_t mark = wire_open(&w, TAG_ODOO);
-	tenant_odoo_put(&w, &t->odoo);
-	wire_close(&w, mark);
+	if (t->odoo.given) {
+		size_t mark = wire_open(&w, TAG_ODOO);
+		tenant_odoo_put(&w, &t->odoo);
+		wire_close(&w, mark);
+	}
 	for (size_t i = 0; i < t->installations; i++)
 		put_installation(&w, &t->installation[i]);
 	for (size_t i = 0; i < t->senders; i++)
 		put_sender(&w, &t->sender[i]);
+	for (size_t i = 0; i < t->mappings; i++) {
+		size_t mark = wire_open(&w, TAG_MAPPING);
+		tenant_mapping_put(&w, &t->mapping[i]);
+		wire_close(&w, mark);
+	}
 	return wire_bare_end(&w);
 }
 
@@ -264,6 +272,7 @@ int
 tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 {
 	struct tenant t = { 0 };
+	bool given = false;
 	struct slice g = arena_copy(a, record);
 	if (record.len > 0 && g.len == 0)
 		return -ENOMEM;
@@ -271,6 +280,8 @@ tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 	int r = room_for(g, TAG_INSTALLATION, sizeof *t.installation, a, &t.installation, &t.installations);
 	if (r == 0)
 		r = room_for(g, TAG_SENDER, sizeof *t.sender, a, &t.sender, &t.senders);
+	if (r == 0)
+		r = room_for(g, TAG_MAPPING, sizeof *t.mapping, a, &t.mapping, &t.mappings);
 
 	struct wire_reader reader = { .rest = g };
 	struct wire_field f;
@@ -279,11 +290,16 @@ tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 			r = read_installation(f.value, a, &t.installation[t.installations++]);
 		else if (f.tag == TAG_SENDER)
 			r = read_sender(f.value, a, &t.sender[t.senders++]);
+		else if (f.tag == TAG_MAPPING)
+			r = tenant_mapping_read(f.value, &t.mapping[t.mappings++]);
+		else if (f.tag == TAG_ODOO)
+			given = true;
 	}
 	if (r == 0)
 		r = tenant_odoo_read(wire_text(g, TAG_ODOO), a, &t.odoo);
 	if (r != 0)
 		return r;
+	t.odoo.given = given;
 	t.name = wire_text(g, TAG_NAME);
 	t.domain = wire_text(g, TAG_DOMAIN);
 	t.answer_open = wire_u64(g, TAG_ANSWER_OPEN, 1) != 0;

@@ -52,6 +52,7 @@ enum tenant_signature { TENANT_SIGNATURE_ENFORCE, TENANT_SIGNATURE_OBSERVE, TENA
 enum { TENANT_OPEN_DOCUMENTS, TENANT_OPEN_TOOLS, TENANT_OPEN_VIEWS, TENANT_OPEN_COUNT };
 struct tenant_open { struct slice *address; size_t n; };        /* as of a sender; none: closed */
 struct tenant_odoo {
+	bool         given;                 /* false: nothing was said of an Odoo */
 	struct slice url, db, login;        /* url empty: none is called */
 	struct slice key, next_key;         /* sealed */
 	struct slice lang;
@@ -59,6 +60,18 @@ struct tenant_odoo {
 	struct slice secret;                /* sealed: what its addons sign with; empty: they do not */
 	enum tenant_signature signature;
 	struct tenant_open open[TENANT_OPEN_COUNT];     /* without a token */
+};
+
+/* What the addons say of an account, or of one inbox of it (lib/tenant_sync). */
+#define TENANT_SPECIALS 10
+#define TENANT_MAPPINGS 1000
+struct tenant_mapping {
+	int64_t      account, inbox;        /* inbox 0: the account */
+	struct slice domain;
+	bool         fallback;              /* only where nothing else names a domain; the least sequence first */
+	int64_t      sequence;
+	struct { struct slice number, crew; } special[TENANT_SPECIALS];         /* customers of a crew's own */
+	size_t       specials;
 };
 
 struct tenant {
@@ -69,6 +82,7 @@ struct tenant {
 	struct tenant_odoo odoo;
 	struct tenant_installation *installation; size_t installations;
 	struct tenant_sender       *sender;       size_t senders;
+	struct tenant_mapping      *mapping;      size_t mappings;
 };
 
 /* The record as bare wire fields, and back (into the arena).  0, -ENOMEM;

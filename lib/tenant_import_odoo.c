@@ -67,7 +67,7 @@ tenant_odoo_make(struct tenant_secrets *ts, struct slice tenant, const struct te
 {
 	*ret = (struct tenant_odoo){
 		.url = f->url, .db = f->db, .login = f->login, .lang = f->lang, .pace_ms = f->pace, .timeout_ms = f->timeout,
-		.pull_ms = f->pull, .signature = (enum tenant_signature)f->signature,
+		.pull_ms = f->pull, .given = f->given, .signature = (enum tenant_signature)f->signature,
 	};
 	if (!f->given)
 		return 0;

@@ -227,6 +227,9 @@ send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struc
 	const struct tenant_odoo *o = &t->odoo;
 	int r = where_odoo_key(&c->key, t, p->key != 0, call->memory, &key);
 
+	if (r == -EBADMSG || call->odoo->step == STEP_LOGIN)
+		log_event(r == 0 ? LOG_NOTICE : LOG_WARN, "credentials-access", LOG_TEXT("tenant", t->name), LOG_STR("operation", "read"),
+		    LOG_STR("what", p->key != 0 ? "odoo/next_key" : "odoo/key"), LOG_STR("success", r == 0 ? "true" : "false"));
 	if (r == -EBADMSG) {
 		call_over(call, CALL_NOT_CONFIGURED, "Odoo's key can not be opened with outgoing.key");
 		return;

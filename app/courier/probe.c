@@ -4,6 +4,7 @@
 
 #include "app/courier/courier.h"
 #include "app/courier/probe.h"
+#include "lib/crypt.h"
 #include "lib/net.h"
 #include "lib/protocol.h"
 
@@ -72,6 +73,25 @@ answer_destinations(const struct courier *c, const struct wire_frame *f, struct 
 	return wire_end(&w);
 }
 
+/* What a worker hands over for us to open later: it has not our key. */
+static int
+answer_seal(const struct courier *c, const struct wire_frame *f, struct buf *out)
+{
+	CLEANUP(buf_free) struct buf sealed = { 0 };
+	struct wire_writer w;
+	struct slice tenant = wire_text(f->payload, T_NAME), plain = wire_text(f->payload, T_PAYLOAD);
+
+	if (!settings_name_ok(tenant) || !slice_eq(wire_text(f->payload, T_LABEL), SLICE("odoo/key")) || plain.len == 0)
+		return protocol_error(out, f->request, c->link.generation, E_BAD_REQUEST, "sealed is the key of a tenant's Odoo");
+	int r = secret_seal(&c->key, tenant, "odoo/key", plain, &sealed);
+	crypt_wipe((char *)(uintptr_t)plain.ptr, plain.len);
+	if (r < 0)
+		return r;
+	wire_begin(&w, out, P_SEAL_OK, f->request);
+	wire_put(&w, T_PAYLOAD, buf_view(&sealed));
+	return wire_end(&w);
+}
+
 static int
 answer(struct courier *c, const struct probe *p, const struct wire_frame *f, struct buf *out, int64_t now_ms)
 {
@@ -83,6 +103,8 @@ answer(struct courier *c, const struct probe *p, const struct wire_frame *f, str
 		return calls_asked(c, p->id, is_operator(p), f, out, now_ms);
 	if (f->kind == P_PULL)
 		return pull_asked(c, is_operator(p), f, out, now_ms);
+	if (f->kind == P_SEAL)
+		return answer_seal(c, f, out);
 	if (f->kind != P_PROBE)
 		return protocol_error(out, f->request, c->link.generation, E_NOT_ALLOWED,
 		    "the courier answers probes and calls, and its own user and root the rest");

@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/crypt.h"
 #include "lib/json.h"
+#include "lib/tenant_sync.h"
 
 #define CREDENTIALS_WAIT_MS (5 * 60 * MS_PER_S)
 /* A proxy's error page looks like this for a while; a broken hub does so for ever. */
@@ -67,11 +68,12 @@ messages_make(const struct delivery *d, struct arena *a, struct json *messages, 
 	return 0;
 }
 
-static struct slice
-domain_of(const struct errand *e, const struct tenant_installation *in)
+static struct tenant_place
+place_of(const struct errand *e, const struct tenant_installation *in, const struct json *contact)
 {
-	const struct tenant_account *acc = in ? tenant_account_find(in, e->delivery->account) : NULL;
-	return acc && acc->domain.len > 0 ? acc->domain : e->tenant->domain;
+	const struct json *phone;
+	(void)json_get(contact, "phone_number", &phone);
+	return tenant_place(e->tenant, in, e->delivery->account, e->delivery->inbox, json_text(phone));
 }
 
 static struct slice
@@ -134,8 +136,9 @@ body_make(const struct errand *e, struct json *messages, const struct last_event
 	const struct delivery *d = e->delivery;
 	const struct tenant_installation *in = tenant_installation_find(e->tenant, d->installation);
 	struct slice channel = channel_of(e, in, last->doc, a);
+	CLEANUP(json_freep) struct json *contact = NULL;
 	const struct json *entry;
-	struct json *contact;
+	struct tenant_place place;
 	char id[UUID_TEXT];
 	int r;
 
@@ -145,21 +148,27 @@ body_make(const struct errand *e, struct json *messages, const struct last_event
 	(void)json_at(messages, json_length(messages) - 1, &entry);
 	if ((r = chatwoot_raw(last->doc, &raw)) ||
 	    (r = message_make(e, last, entry, channel, raw, a, message)) ||
-	    (r = json_set_text(ret, "event_id", slice_of(id))) ||
+	    (r = chatwoot_contact(last->doc, &contact)))
+		return r;
+	place = place_of(e, in, contact);
+	if ((r = json_set_text(ret, "event_id", slice_of(id))) ||
 	    (r = json_set_text(ret, "tenant", e->tenant->name)) ||
-	    (r = set_text_or_null(ret, "domain", domain_of(e, in))) ||
+	    (r = set_text_or_null(ret, "domain", place.domain)) ||
+	    (r = set_text_or_null(ret, "crew", place.crew)) ||
 	    (r = json_set_int(ret, "account_id", d->account)) ||
 	    (r = set_id(ret, "inbox_id", d->inbox)) ||
 	    (r = json_set_int(ret, "conversation_id", d->conversation)) ||
-	    (r = set_text_or_null(ret, "channel", channel)) ||
-	    (r = chatwoot_contact(last->doc, &contact)) ||
-	    (r = json_set(ret, "contact", contact)))
+	    (r = set_text_or_null(ret, "channel", channel)))
 		return r;
 	/* json_set() owns what it is given, also when it fails: let go of it first. */
+	struct json *give = contact;
+	contact = NULL;
+	if ((r = json_set(ret, "contact", give)))
+		return r;
 	mine = NULL;
 	if ((r = json_set(ret, "messages", messages)))
 		return r;
-	struct json *give = message;
+	give = message;
 	message = NULL;
 	if ((r = json_set(ret, "message", give)))
 		return r;
@@ -205,7 +214,7 @@ notice_make(const struct errand *e, const struct last_event *last, struct json *
 	if ((r = json_set_text(ret, "event", slice_of(chatwoot_notice_text(d->notice)))) ||
 	    (r = json_set_text(ret, "event_id", slice_of(id))) ||
 	    (r = json_set_text(ret, "tenant", e->tenant->name)) ||
-	    (r = set_text_or_null(ret, "domain", domain_of(e, in))) ||
+	    (r = set_text_or_null(ret, "domain", place_of(e, in, NULL).domain)) ||
 	    (r = json_set_int(ret, "account_id", d->account)) ||
 	    (r = set_id(ret, "inbox_id", d->inbox)) ||
 	    (r = set_id(ret, "conversation_id", d->conversation)) ||

@@ -30,6 +30,7 @@ static const struct { uint16_t kind; handler *handle; } handlers[] = {
 	{ P_QUESTION,      on_question },
 	{ P_ANSWER,        on_answer },
 	{ P_CATALOG_PUT,   on_catalog_put },
+	{ P_TENANT_SYNC,   on_tenant_sync },
 	{ P_HELLO,         on_hello },
 	{ P_HEARD,         on_heard },
 	{ P_CAUGHT_UP,     on_caught_up },

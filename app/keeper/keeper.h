@@ -166,7 +166,12 @@ typedef int handler(struct keeper *, struct peer *, const struct wire_frame *);
 handler on_probe, on_tenant_find, on_put;
 handler on_token_find, on_question, on_answer, on_catalog_put;
 handler on_hello, on_claim, on_begin, on_settle, on_heard, on_caught_up;
-handler on_tenant_put, on_tenant_list, on_tenant_remove;
+handler on_tenant_put, on_tenant_list, on_tenant_remove, on_tenant_sync;
+struct tenant;
+/* Stores a tenant and tells everybody.  0, STORE_E_CONFLICT (the text says why), -E2BIG (too many accounts) or -errno. */
+MUST_CHECK int tenant_keep(struct keeper *, const struct tenant *, const char *how, char reterr[static STORE_TEXT]);
+/* The tenant as it is stored, in the scratch memory; *ret_record its record.  0, STORE_E_NONE or -errno. */
+MUST_CHECK int tenant_stored(struct keeper *, struct slice name, struct tenant *ret, struct slice *ret_record);
 handler on_token_new, on_token_list, on_token_revoke;
 handler on_queue_list, on_queue_retry, on_queue_hold, on_queue_release, on_queue_drop, on_queue_counts;
 handler on_trace, on_body, on_person, on_erase, on_check;

@@ -28,40 +28,78 @@ tenants_changed(struct keeper *k, struct slice name, const char *how)
 	keeper_wake(k);
 }
 
-static int
-put_tenant(struct keeper *k, const struct wire_frame *f, const struct tenant *t, struct slice record)
+int
+tenant_keep(struct keeper *k, const struct tenant *t, const char *how, char reterr[static STORE_TEXT])
 {
-	char why[STORE_TEXT];
+	CLEANUP(buf_free) struct buf record = { 0 };
 	size_t n = 0, at = 0;
 	for (size_t i = 0; i < t->installations; i++)
 		n += t->installation[i].accounts;
-	struct store_account *account = n <= ACCOUNTS_MAX ? arena_take(k->scratch, (n + 1) * sizeof(*account)) : NULL;
+	if (n > ACCOUNTS_MAX)
+		return -E2BIG;
+	struct store_account *account = arena_take(k->scratch, (n + 1) * sizeof(*account));
 	if (!account)
-		return answer_error(k, f, E_BAD_REQUEST, "a tenant with too many accounts");
+		return -ENOMEM;
 	for (size_t i = 0; i < t->installations; i++)
 		for (size_t j = 0; j < t->installation[i].accounts; j++)
 			account[at++] = (struct store_account){ t->installation[i].url, t->installation[i].account[j].id };
-	int r = store_tenant_put(k->store, t->name, record, account, n, why);
-	if (r < 0)
-		return r;
-	if (r == STORE_E_CONFLICT)
-		return answer_error(k, f, E_CONFLICT, why);
-	tenants_changed(k, t->name, "put");
-	return answer_ok(k, f);
+	int r = tenant_encode(t, &record);
+	if (r == 0)
+		r = store_tenant_put(k->store, t->name, buf_view(&record), account, n, reterr);
+	if (r == 0)
+		tenants_changed(k, t->name, how);
+	return r;
 }
 
+struct stored { struct keeper *k; struct slice record; };
+
+static void
+take_stored(void *context, struct slice name, struct slice record)
+{
+	struct stored *s = context;
+	(void)name;
+	s->record = arena_copy(s->k->scratch, record);
+}
+
+int
+tenant_stored(struct keeper *k, struct slice name, struct tenant *ret, struct slice *ret_record)
+{
+	struct store_tenants ask = { .name = name, .max = 1 };
+	struct stored s = { .k = k };
+	bool more;
+	int r = store_tenants(k->store, &ask, take_stored, &s, &more);
+	*ret_record = s.record;
+	return r < 0 ? r : s.record.len == 0 ? STORE_E_NONE : tenant_decode(s.record, k->scratch, ret);
+}
+
+/* What its addons said stays: the mapping, and the Odoo where the operator says nothing of one. */
 int
 on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	(void)p;
-	struct tenant t;
-	struct slice record = wire_text(f->payload, T_TENANT);
-	int r = tenant_decode(record, k->scratch, &t);
+	char why[STORE_TEXT];
+	struct tenant t, before;
+	struct slice record;
+	int r = tenant_decode(wire_text(f->payload, T_TENANT), k->scratch, &t);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0 || t.name.len == 0 || t.name.len > 64)
 		return answer_error(k, f, E_BAD_REQUEST, "the tenant's record cannot be read");
-	return put_tenant(k, f, &t, record);
+	r = tenant_stored(k, t.name, &before, &record);
+	if (r < 0 && r != -EPROTO)
+		return r;
+	if (r == 0) {
+		t.mapping = before.mapping;
+		t.mappings = before.mappings;
+		if (!t.odoo.given)
+			t.odoo = before.odoo;
+	}
+	r = tenant_keep(k, &t, "put", why);
+	if (r == STORE_E_CONFLICT)
+		return answer_error(k, f, E_CONFLICT, why);
+	if (r == -E2BIG)
+		return answer_error(k, f, E_BAD_REQUEST, "a tenant with too many accounts");
+	return r < 0 ? r : answer_ok(k, f);
 }
 
 struct listing {

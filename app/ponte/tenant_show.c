@@ -112,6 +112,19 @@ print_odoo(const struct tenant_odoo *o)
 			printf("  open.%s: " SLICE_FMT "\n", opens[i], SLICE_ARG(o->open[i].address[k]));
 }
 
+static void
+print_mapping(const struct tenant_mapping *m)
+{
+	printf("  - account: %" PRId64 "\n", m->account);
+	if (m->inbox > 0)
+		printf("    inbox: %" PRId64 "\n", m->inbox);
+	print_text(4, "domain", m->domain);
+	if (m->fallback)
+		printf("    fallback: %" PRId64 "\n", m->sequence);
+	for (size_t i = 0; i < m->specials; i++)
+		printf("    crew of " SLICE_FMT ": " SLICE_FMT "\n", SLICE_ARG(m->special[i].number), SLICE_ARG(m->special[i].crew));
+}
+
 int
 tenant_print_all(const struct tenant *t)
 {
@@ -130,6 +143,9 @@ tenant_print_all(const struct tenant *t)
 	printf("senders:%s\n", t->senders == 0 ? " none" : "");
 	for (size_t i = 0; i < t->senders; i++)
 		print_sender(&t->sender[i]);
+	printf("mappings:%s\n", t->mappings == 0 ? " none" : "");
+	for (size_t i = 0; i < t->mappings; i++)
+		print_mapping(&t->mapping[i]);
 	return 0;
 }
 
@@ -215,6 +231,22 @@ fill_sender(const struct tenant_sender *s, struct json *o)
 }
 
 static int
+fill_mapping(const struct tenant_mapping *m, struct json *o)
+{
+	if (json_set_int(o, "account", m->account) != 0 || set_id_if(o, "inbox", m->inbox) != 0 ||
+	    set_text_if(o, "domain", m->domain) != 0 || json_set_bool(o, "fallback", m->fallback) != 0 ||
+	    json_set_int(o, "sequence", m->sequence) != 0)
+		return -ENOMEM;
+	struct json *specials = add_under(o, "specials", json_new_array());
+	for (size_t i = 0; i < m->specials && specials; i++) {
+		struct json *one = add_object(specials);
+		if (!one || json_set_text(one, "number", m->special[i].number) != 0 || json_set_text(one, "crew", m->special[i].crew) != 0)
+			return -ENOMEM;
+	}
+	return specials ? 0 : -ENOMEM;
+}
+
+static int
 fill_manners(const struct tenant_manners *m, struct json *o)
 {
 	const struct { const char *name; bool on; } tells[] = {
@@ -280,7 +312,13 @@ fill_tenant(const struct tenant *t, struct json *o)
 		if (!s || fill_sender(&t->sender[i], s) != 0)
 			return -ENOMEM;
 	}
-	return 0;
+	struct json *mappings = add_under(o, "mappings", json_new_array());
+	for (size_t i = 0; i < t->mappings && mappings; i++) {
+		struct json *m = add_object(mappings);
+		if (!m || fill_mapping(&t->mapping[i], m) != 0)
+			return -ENOMEM;
+	}
+	return mappings ? 0 : -ENOMEM;
 }
 
 int

@@ -18,6 +18,7 @@ answer_begin(struct request *r, enum http_status status)
 {
 	r->answer.status = status;
 	r->answer.broken = r->answer.page = false;
+	r->answer.etag[0] = '\0';
 	buf_clear(&r->answer.text);
 }
 
@@ -151,6 +152,11 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 {
 	struct slice code = slice_of(answer_code(why));
 
+	/* No 503 at a webhook path. */
+	if (r->sync && why == REQUEST_R_SERVICE_UNAVAILABLE_ERROR) {
+		why = REQUEST_R_TRY_AGAIN;
+		code = slice_of(answer_code(why));
+	}
 	/* An overflowed arena gives an empty text: the code still stands. */
 	r->refusal = why;
 	r->reason = reason.len ? reason : code;
@@ -159,13 +165,13 @@ answer_refuse(struct request *r, enum request_refusal why, struct slice reason)
 		return;
 	}
 	answer_begin(r, refusals[why].status);
-	if (request_is_webhook(r)) {
+	if (request_is_webhook(r) && !r->sync) {
 		answer_text(r, "status", SLICE("refused"));
 		answer_text(r, "code", code);
 		answer_text(r, "reason", r->reason);
-	} else if (r->route && r->route->shape == ROUTE_ENVELOPE) {
+	} else if (!r->sync && r->route && r->route->shape == ROUTE_ENVELOPE) {
 		refuse_in_envelope(r, code);
-	} else if (r->route && r->route->shape == ROUTE_TOOL) {
+	} else if (r->sync || (r->route && r->route->shape == ROUTE_TOOL)) {
 		answer_bool(r, "success", false);
 		answer_text(r, "error", r->reason);
 		answer_text(r, "code", code);
@@ -211,14 +217,29 @@ answer_body(const struct request *r)
 	return r->answer.broken ? SLICE("{\"status\":\"refused\",\"code\":\"TRY_AGAIN\",\"reason\":\"out of memory\"}") : buf_view(&r->answer.text);
 }
 
+/* RFC 9110, 8.8.3, and 9111, 5.1: may be kept by its reader alone, who asks each time. */
+static int
+head_of_kept(const struct request *r, struct buf *out)
+{
+	int64_t age_us = clock_wall_us() - r->answer.synced_us;
+	int e = buf_printf(out, "Cache-Control: private, no-cache\r\nETag: W/\"%s\"\r\n", r->answer.etag);
+
+	if (e == 0 && r->answer.synced_us > 0)
+		e = buf_printf(out, "Age: %" PRId64 "\r\n", age_us > 0 ? age_us / US_PER_S : 0);
+	return e;
+}
+
 int
 answer_head(const struct request *r, int64_t now_us, struct buf *out)
 {
-	bool page = r->answer.page && !r->answer.broken;
+	bool page = r->answer.page && !r->answer.broken, kept = r->answer.etag[0] != '\0' && !r->answer.broken;
 	int64_t took = now_us - r->began_us;
-	int e = buf_printf(out, "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n",
-	    (int)r->answer.status, http_phrase(r->answer.status), page ? PAGE_TYPE : "application/json", answer_body(r).len);
+	int e = buf_printf(out, "Status: %d %s\r\n", (int)r->answer.status, http_phrase(r->answer.status));
 
+	if (e == 0 && r->answer.status != HTTP_NOT_MODIFIED)
+		e = buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", page ? PAGE_TYPE : "application/json", answer_body(r).len);
+	if (e == 0)
+		e = kept ? head_of_kept(r, out) : buf_append_slice(out, SLICE("Cache-Control: no-store\r\n"));
 	if (e == 0 && page)
 		e = buf_append_slice(out, SLICE("Content-Security-Policy: " PAGE_POLICY "\r\n"));
 	if (e == 0 && r->answer.allow[0])

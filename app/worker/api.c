@@ -1,9 +1,13 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/worker/api.h"
 #include "app/worker/worker.h"
 #include "lib/clock.h"
+#include "lib/crypt.h"
+
+#define TAG_BYTES 12            /* of the SHA-256: nobody can make two that look alike by chance */
 
 bool
 api_refuse(struct request *r, enum request_refusal why, struct slice reason)
@@ -137,11 +141,65 @@ api_query_int(struct request *r, const char *name, int64_t least, int64_t most, 
 
 /* ---- answers ---- */
 
-void
-api_open(struct request *r)
+static void
+begin(struct request *r)
 {
 	answer_begin(r, HTTP_OK);
 	answer_bool(r, "success", true);
+	r->answer.data_at = r->answer.text.len;
+}
+
+/* `data` is whole: what was read has a tag of its own, whatever the rest says. */
+static void
+tag(struct request *r)
+{
+	uint8_t hash[CRYPT_SHA256];
+
+	if (r->method != HTTP_M_GET || r->answer.broken)
+		return;
+	crypt_sha256(slice_after(buf_view(&r->answer.text), r->answer.data_at), hash);
+	for (size_t i = 0; i < TAG_BYTES; i++)
+		snprintf(r->answer.etag + 2 * i, 3, "%02x", hash[i]);
+}
+
+/* RFC 9110, 13.1.2: compared weakly. */
+static bool
+has_it(const struct request *r)
+{
+	struct slice rest = request_given(r, REQUEST_P_IF_NONE_MATCH), one;
+
+	if (!r->answer.etag[0] || rest.len == 0)
+		return false;
+	while (rest.len > 0) {
+		one = rest;
+		if (!slice_cut(rest, ',', &one, &rest))
+			rest.len = 0;
+		one = slice_trim(one);
+		if (slice_eq(one, SLICE("*")))
+			return true;
+		if (one.len > 2 && one.ptr[0] == 'W' && one.ptr[1] == '/')
+			one = slice_after(one, 2);
+		if (one.len == 2 + 2 * TAG_BYTES && one.ptr[0] == '"' && memcmp(one.ptr + 1, r->answer.etag, 2 * TAG_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+end(struct request *r)
+{
+	answer_null(r, "error");
+	answer_end(r);
+	if (has_it(r) && !r->answer.broken) {
+		r->answer.status = HTTP_NOT_MODIFIED;
+		buf_clear(&r->answer.text);
+	}
+}
+
+void
+api_open(struct request *r)
+{
+	begin(r);
 	answer_open(r, "data");
 }
 
@@ -149,12 +207,12 @@ void
 api_close(struct request *r)
 {
 	answer_close(r);
+	tag(r);
 	answer_open(r, "meta");
 	answer_text(r, "request_id", slice_of(r->id));
 	answer_float(r, "timestamp", clock_wall_us());
 	answer_close(r);
-	answer_null(r, "error");
-	answer_end(r);
+	end(r);
 }
 
 void
@@ -163,9 +221,9 @@ api_answer(struct request *r, struct json *data, struct json *meta)
 	CLEANUP(json_freep) struct json *owned = data, *other = meta;
 	int64_t now = clock_wall_us();
 
-	answer_begin(r, HTTP_OK);
-	answer_bool(r, "success", true);
+	begin(r);
 	answer_json(r, "data", data);
+	tag(r);
 	answer_open(r, "meta");
 	answer_text(r, "request_id", slice_of(r->id));
 	if (other) {
@@ -175,8 +233,7 @@ api_answer(struct request *r, struct json *data, struct json *meta)
 	}
 	answer_float(r, "timestamp", now);
 	answer_close(r);
-	answer_null(r, "error");
-	answer_end(r);
+	end(r);
 	if (!owned)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 }

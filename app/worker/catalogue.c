@@ -3,8 +3,26 @@
 #include "app/worker/worker.h"
 #include "lib/log.h"
 
+/* The oldest of them; what was never synced has no age. */
+static bool
+read_age(struct request *r, struct catalog *c, unsigned kinds)
+{
+	struct catalog_state state;
+
+	r->answer.synced_us = 0;
+	for (int k = 1; k < CATALOG_K_COUNT; k++) {
+		if (!(kinds & CATALOG_BIT(k)))
+			continue;
+		if (catalog_state(c, r->tenant, (enum catalog_kind)k, &state) < 0)
+			return catalogue_failed(r);
+		if (state.synced_us > 0 && (r->answer.synced_us == 0 || state.synced_us < r->answer.synced_us))
+			r->answer.synced_us = state.synced_us;
+	}
+	return true;
+}
+
 struct catalog *
-catalogue_of(struct request *r)
+catalogue_of(struct request *r, unsigned kinds)
 {
 	struct worker *w = r->worker;
 	char why[CATALOG_TEXT];
@@ -14,7 +32,7 @@ catalogue_of(struct request *r)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("the catalogue cannot be read now"));
 		return NULL;
 	}
-	return w->catalog;
+	return read_age(r, w->catalog, kinds) ? w->catalog : NULL;
 }
 
 bool

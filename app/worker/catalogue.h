@@ -6,8 +6,9 @@
 #include "app/worker/request.h"
 #include "lib/catalog.h"
 
-/* NULL: the request is answered. */
-struct catalog *catalogue_of(struct request *);
+/* To read these kinds of (bits): how old they are is said with the answer.
+ * NULL: the request is answered. */
+struct catalog *catalogue_of(struct request *, unsigned kinds);
 /* It could not be read; false, for a return. */
 bool catalogue_failed(struct request *);
 

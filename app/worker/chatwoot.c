@@ -159,7 +159,7 @@ read_event(struct intake *in, struct judgement *j)
 	in->r->chatwoot_event = j->facts.event_name;
 	set_delivery(in->r, sender, &j->facts);
 	if (j->facts.sync && *j->facts.sync)
-		refuse(j, REQUEST_R_NOT_IMPLEMENTED, SLICE("the addons' syncs are not taken here yet"));
+		refuse(j, REQUEST_R_NOT_IMPLEMENTED, SLICE("a sync of an addon does not come from a sender's path: /webhook is where it is taken"));
 }
 
 /* Installations, of any tenant, that have an account of that number. */

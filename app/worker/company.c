@@ -6,6 +6,7 @@
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/collections.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
@@ -189,8 +190,9 @@ on_company_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL, *to = json_new_object();
 	CLEANUP(words_freep) struct words *words = NULL;
-	struct catalog_shelf_push push;
+	struct catalog_shelf_push push[2];
 	const struct json *from;
+	size_t more = 0;
 	bool same;
 
 	if (!api_account(r) || !api_body(r, &doc))
@@ -212,12 +214,18 @@ on_company_sync(struct request *r)
 	int e = b.failed ? b.failed : words_new(&words);
 	s.words = words;
 	if (e == 0)
-		e = shelf_object(&s, CATALOG_K_METADATA, SLICE("company"), to, words_of(r, from), &push);
+		e = shelf_object(&s, CATALOG_K_METADATA, SLICE("company"), to, words_of(r, from), &push[0]);
+	if (e == 0)
+		e = collections_read(&s, doc, true, &push[1], &more);
+	if (e == SHELF_E_WRONG) {
+		api_refuse(r, REQUEST_R_BAD_SCHEMA, s.why);
+		return;
+	}
 	if (e != 0) {
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 		return;
 	}
-	if (shelf_push(r, &push, 1, "company metadata", (struct slice){ NULL, 0 }, &same))
+	if (shelf_push(r, push, 1 + more, "company metadata", (struct slice){ NULL, 0 }, &same))
 		api_answer(r, json_ref(to), NULL);
 }
 
@@ -239,7 +247,7 @@ static bool
 find(struct request *r, struct found *ret)
 {
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_METADATA) };
-	struct catalog *c = catalogue_of(r);
+	struct catalog *c = catalogue_of(r, f.kinds);
 
 	*ret = (struct found){ .data = NULL };
 	if (!c)

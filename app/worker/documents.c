@@ -6,6 +6,7 @@
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/collections.h"
 #include "app/worker/documents.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
@@ -154,7 +155,7 @@ on_documents_clear(struct request *r)
 	int64_t n = 0;
 	bool same;
 
-	if (!api_account(r) || !api_body_optional(r, &doc) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !api_body_optional(r, &doc) || !(c = catalogue_of(r, f.kinds)))
 		return;
 	if (catalog_count(c, &f, &n) < 0) {
 		catalogue_failed(r);
@@ -265,7 +266,7 @@ document_find(struct request *r, struct slice text, void (*each)(void *, const s
 
 	if (slice_to_i64(text, -INT64_MAX, INT64_MAX, &id) != 0 || id == 0)
 		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a document is a whole number, and not 0"));
-	if (!(c = catalogue_of(r)))
+	if (!(c = catalogue_of(r, CATALOG_DOCUMENTS)))
 		return false;
 	f.id = -id;
 	int e = id > 0 ? catalog_find(c, r->tenant, CATALOG_K_DOCUMENT, text, each, context) : catalog_list(c, &f, each, context);
@@ -291,7 +292,9 @@ list_documents(struct request *r, enum document_form form)
 	struct documents all = { .form = form };
 	struct catalog *c;
 
-	if (!api_account(r) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !(c = catalogue_of(r, f.kinds)))
+		return;
+	if (form == DOCUMENT_PROCESSED && !collections_mask(r, c, &f.kinds))
 		return;
 	struct json *data = json_new_object();
 	all.list = json_new_array();

@@ -49,7 +49,7 @@ static bool
 read_synced(struct listing *l)
 {
 	struct catalog_filter f = { .tenant = l->r->tenant, .kinds = CATALOG_BIT(CATALOG_K_PRODUCT) };
-	struct catalog *c = catalogue_of(l->r);
+	struct catalog *c = catalogue_of(l->r, f.kinds);
 
 	if (!c)
 		return false;

@@ -7,6 +7,7 @@
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/collections.h"
 #include "app/worker/products.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
@@ -134,7 +135,7 @@ on_products_search(struct request *r)
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("limit must be a whole number from 1 to 100"));
 		return;
 	}
-	if (!(c = catalogue_of(r)))
+	if (!(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
 		return;
 	api_open(r);
 	answer_array(r, "results");
@@ -217,7 +218,7 @@ on_products_status(struct request *r)
 	struct catalog *c;
 	int64_t missing = 0;
 
-	if (!api_account(r) || !api_query(r, "product_ids", &ids) || !read_ids(r, ids, &s) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !api_query(r, "product_ids", &ids) || !read_ids(r, ids, &s) || !(c = catalogue_of(r, f.kinds)))
 		return;
 	api_open(r);
 	answer_array(r, "products");

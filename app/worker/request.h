@@ -32,6 +32,7 @@
 	X(DELIVERY,          "HTTP_X_CHATWOOT_DELIVERY",  1024) \
 	X(WEBHOOK_SIGNATURE, "HTTP_X_WEBHOOK_SIGNATURE",  1024) \
 	X(AUTHORIZATION,     "HTTP_AUTHORIZATION",        8192) \
+	X(IF_NONE_MATCH,     "HTTP_IF_NONE_MATCH",        1024) \
 	X(CONTENT_ENCODING,  "HTTP_CONTENT_ENCODING",     256) \
 	X(TRANSFER_ENCODING, "HTTP_TRANSFER_ENCODING",    256)
 enum request_param {
@@ -83,6 +84,9 @@ struct answer {
 	struct buf       text;              /* the JSON object, or the page; its memory is the worker's */
 	bool             broken;            /* no memory for the text */
 	bool             page;              /* HTML (page.h) */
+	size_t           data_at;           /* where `data` begins in the text (api.c) */
+	char             etag[40];          /* of `data` alone; empty: the answer is not to be kept */
+	int64_t          synced_us;         /* when what was read was synced last; 0: not known, or never */
 	char             allow[64];         /* 405: the methods that would do */
 };
 
@@ -106,6 +110,7 @@ struct request {
 
 	struct answer       answer;
 	char                retry_after[40];    /* the header of a 429 */
+	bool                sync;               /* an addon's, at a webhook path: it is refused in the addons' shape */
 
 	/* for the log line: what is known by then */
 	enum request_refusal refusal;

@@ -7,6 +7,7 @@
 #include "app/worker/api.h"
 #include "app/worker/ask.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/collections.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
@@ -19,7 +20,7 @@
 static int
 count_kind(struct request *r, unsigned kinds, int64_t *ret)
 {
-	struct catalog *c = catalogue_of(r);
+	struct catalog *c = catalogue_of(r, kinds);
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = kinds };
 
 	return c ? catalog_count(c, &f, ret) : -ENOENT;
@@ -94,8 +95,8 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	CLEANUP(words_freep) struct words *words = NULL;
-	struct catalog_shelf_push shelf[3];
-	size_t shelves = 0;
+	struct catalog_shelf_push shelf[4];
+	size_t lists = 0, more = 0;
 	bool same = false;
 
 	if (!api_account(r) || !api_body(r, &doc))
@@ -103,19 +104,21 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 	int e = words_new(&words);
 	struct shelf s = { .r = r, .words = words };
 	if (e == 0)
-		e = read_lists(&s, doc, shelf, &shelves);
+		e = read_lists(&s, doc, shelf, &lists);
+	if (e == 0)
+		e = collections_read(&s, doc, false, &shelf[lists], &more);
 	if (e != 0) {
 		refuse_shelf(r, &s, e);
 		return;
 	}
 	/* Neither list: it asks for a pull.  What is stored stays. */
-	if (shelves == 0) {
-		if (ask_pull(r))
+	if (lists == 0) {
+		if (ask_pull(r) && (more == 0 || shelf_push(r, shelf, more, "collections", (struct slice){ NULL, 0 }, &same)))
 			answer_sync(r, kinds, false, "queued");
 		return;
 	}
-	struct slice result = arena_printf(r->arena, "%zu rules", shelf[0].items + (shelves > 1 ? shelf[1].items : 0));
-	if (shelf_push(r, shelf, shelves, what, result, &same))
+	struct slice result = arena_printf(r->arena, "%zu rules", shelf[0].items + (lists > 1 ? shelf[1].items : 0));
+	if (shelf_push(r, shelf, lists + more, what, result, &same))
 		answer_sync(r, kinds, same, NULL);
 }
 
@@ -231,7 +234,7 @@ on_rules_active(struct request *r)
 	struct rules rules = { .list = NULL };
 	struct catalog *c;
 
-	if (!api_account(r) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || catalog_list(c, &f, each_rule, &rules) < 0) {
@@ -289,7 +292,7 @@ search(struct request *r, struct slice query, int64_t limit, double threshold)
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
 		return;
 	}
-	if (!(c = catalogue_of(r)))
+	if (!(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || words_new(&words) < 0 || words_stems(words, query, &stems) < 0
@@ -345,7 +348,7 @@ on_rules_list(struct request *r)
 	struct catalog *c;
 
 	if (!api_account(r) || !api_query_int(r, "page", 1, 1000000, 1, &page) || !api_query_int(r, "page_size", 1, 1000, 20, &size)
-	    || !api_query(r, "active_only", &active) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r)))
+	    || !api_query(r, "active_only", &active) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r, f.kinds)))
 		return;
 	f.now_us = slice_eq_nocase(active, SLICE("true")) || slice_eq(active, SLICE("1")) ? clock_wall_us() : 0;
 	f.limit = size;
@@ -415,7 +418,7 @@ on_scheduling_processed(struct request *r)
 	struct rules rules = { .list = NULL };
 	struct catalog *c;
 
-	if (!api_account(r) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
 		return;
 	struct json *data = json_new_object();
 	rules.list = json_new_array();
@@ -454,7 +457,7 @@ on_rules_one(struct request *r)
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("the id of a rule is a whole number"));
 		return;
 	}
-	if (!(c = catalogue_of(r)))
+	if (!(c = catalogue_of(r, f.kinds)))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || catalog_list(c, &f, each_rule, &rules) < 0 || rules.failed) {

@@ -4,8 +4,10 @@
 
 #include "app/worker/setup.h"
 #include "lib/crypt.h"
+#include "lib/tenant_secret.h"
 
 #define SETTINGS_MEMORY (4 * MIB)
+#define ENROLMENT_MAX   4097    /* the longest secret, and a newline */
 
 static void
 complain_settings(setup_complain *say, struct arena *a, struct slice path, int r, const struct settings_errors *wrong)
@@ -38,6 +40,31 @@ load_key(struct setup *s, setup_complain *say)
 	return r;
 }
 
+static int
+load_enrolment(struct setup *s, setup_complain *say)
+{
+	const char *path = arena_text(s->arena, s->config.enrolment.secret_file), *why = NULL;
+	char *text;
+	size_t len;
+
+	if (s->config.enrolment.secret_file.len == 0)
+		return 0;
+	int r = path ? file_read_private(path, ENROLMENT_MAX, &text, &len) : -ENOMEM;
+	if (r == 0) {
+		struct slice secret = slice_trim(slice_from(text, len));
+		why = tenant_secret_refuse(secret);
+		r = why ? -EINVAL : buf_append_slice(&s->enrolment, secret);
+		crypt_wipe(text, len);
+		free(text);
+	}
+	if (r == 0)
+		return 0;
+	struct slice line = arena_printf(s->arena, "cannot use enrolment.secret_file %s: it %s", path ? path : "", why ? why :
+	    r == -EPERM ? "may be read by others; give it mode 0640" : strerror(-r));
+	say(line.len ? line.ptr : "cannot use enrolment.secret_file");
+	return r;
+}
+
 int
 setup_load(struct config_source source, bool with_key, setup_complain *say, struct setup **ret)
 {
@@ -55,6 +82,8 @@ setup_load(struct config_source source, bool with_key, setup_complain *say, stru
 		complain_settings(say, s->arena, path, r, &wrong);
 	else if (with_key)
 		r = load_key(s, say);
+	if (r == 0 && with_key)
+		r = load_enrolment(s, say);
 	if (r != 0) {
 		setup_free(s);
 		return r;
@@ -69,6 +98,9 @@ setup_free(struct setup *s)
 	if (!s)
 		return;
 	crypt_wipe(&s->intake, sizeof s->intake);
+	if (s->enrolment.cap > 0)
+		crypt_wipe(s->enrolment.ptr, s->enrolment.cap);
+	buf_free(&s->enrolment);
 	arena_free(s->arena);
 	free(s);
 }

@@ -213,7 +213,7 @@ take(void *context, const struct catalog_item *item)
 static bool
 find(struct request *r, struct slice domain, struct json **ret)
 {
-	struct catalog *c = catalogue_of(r);
+	struct catalog *c = catalogue_of(r, CATALOG_BIT(CATALOG_K_STYLE));
 	struct stored s = { .style = NULL };
 
 	if (!c)

@@ -85,7 +85,7 @@ on_documents_upload(struct request *r)
 	const struct catalog_shelf_push push = { .kind = CATALOG_K_UPLOAD, .item = &item, .items = 1 };
 	if (e != 0)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	else if (shelf_push(r, &push, 1, "upload", name, &same) && (c = catalogue_of(r)))
+	else if (shelf_push(r, &push, 1, "upload", name, &same) && (c = catalogue_of(r, CATALOG_BIT(CATALOG_K_UPLOAD))))
 		if (catalog_find(c, r->tenant, CATALOG_K_UPLOAD, name, answer_document, r) < 0 || r->answer.status == 0)
 			catalogue_failed(r);
 }

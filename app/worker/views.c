@@ -58,7 +58,7 @@ show_table(struct request *r, unsigned kinds, const char *title, const char *con
 	struct catalog *c;
 	int64_t all = 0;
 
-	if (!api_account(r) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !(c = catalogue_of(r, f.kinds)))
 		return;
 	begin(r, title);
 	head_row(r, column, columns);
@@ -219,7 +219,7 @@ on_view_company(struct request *r)
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_METADATA), .limit = 1 };
 	struct catalog *c;
 
-	if (!api_account(r) || !(c = catalogue_of(r)))
+	if (!api_account(r) || !(c = catalogue_of(r, f.kinds)))
 		return;
 	if (catalog_list(c, &f, each_company, r) < 0)
 		catalogue_failed(r);

@@ -9,7 +9,7 @@ int
 worker_init(struct worker *w, const struct setup *setup, struct scoreboard *board, struct scoreboard_slot *slot)
 {
 	*w = (struct worker){
-		.config = &setup->config, .intake = &setup->intake, .table = routes, .rows = routes_count,
+		.config = &setup->config, .intake = &setup->intake, .enrolment = buf_view(&setup->enrolment), .table = routes, .rows = routes_count,
 		.board = board, .slot = slot,
 	};
 	net_caller_init(&w->keeper, "");

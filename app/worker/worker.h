@@ -16,6 +16,7 @@ struct setup {
 	struct arena     *arena;            /* of the settings */
 	struct config     config;
 	struct secret_key intake;
+	struct buf        enrolment;        /* the secret of that name; empty: none */
 };
 
 struct tenant_cache;
@@ -23,6 +24,7 @@ struct tenant_cache;
 struct worker {
 	const struct config     *config;
 	const struct secret_key *intake;
+	struct slice             enrolment;
 	const struct route      *table;
 	size_t                   rows;
 	struct scoreboard       *board;

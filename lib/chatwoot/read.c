@@ -408,9 +408,9 @@ chatwoot_peek(struct slice body, struct arena *arena, struct chatwoot_peek *ret,
 	if (e != 0)
 		return e;
 	r.event = doc;
-	e = read_event_name(&r);
-	if (e == 0)
-		sync = sync_of(doc);
+	sync = sync_of(doc);
+	if (!sync[0])
+		e = read_event_name(&r);
 	if (e == 0 && !sync[0])
 		e = read_account(&r);
 	if (arena_overflowed(arena))

@@ -58,6 +58,8 @@ class Load:
             try:
                 a = self.ponte.send(body)
             except OSError:
+                if self.stopping.wait(0.01):
+                    return False
                 continue
             if a.status == 200:
                 with self.lock:

@@ -30,10 +30,10 @@ def test_the_request_is_what_the_guide_says(ponte):
     assert h["content-type"].startswith("application/json") and h["idempotency-key"] == event
     assert h["authorization"] == "Bearer " + ponte.HUB_TOKEN and h["x-request-id"] == a.headers["X-Request-ID"]
     assert re.fullmatch("00-" + event.replace("-", "") + "-[0-9a-f]{16}-01", h["traceparent"])
-    assert list(body) == ["event_id", "tenant", "domain", "account_id", "inbox_id", "conversation_id", "channel", "contact",
-                          "messages", "message", "raw"]
-    assert (body["event_id"], body["tenant"], body["domain"], body["account_id"], body["inbox_id"], body["conversation_id"],
-            body["channel"]) == (event, "shop", "retail", 7, 31, 501, "web")
+    assert list(body) == ["event_id", "tenant", "domain", "crew", "account_id", "inbox_id", "conversation_id", "channel",
+                          "contact", "messages", "message", "raw"]
+    assert (body["event_id"], body["tenant"], body["domain"], body["crew"], body["account_id"], body["inbox_id"],
+            body["conversation_id"], body["channel"]) == (event, "shop", "retail", None, 7, 31, 501, "web")
     assert body["contact"] == {"id": 2001, "name": "Ana", "email": None, "phone_number": "+12025550143", "identifier": None}
     assert body["messages"] == [{"id": 4711, "text": "Olá", "content_type": "text", "attachments": [],
                                  "created_at": "2026-01-02T10:00:00.412Z"}]

@@ -59,6 +59,8 @@ def test_all_is_read_in_pages_and_what_is_gone_is_gone(shop, odoo):
     pages = [r for r in odoo.requests if r["method"] == "search_read" and r["model"] == "business.rule.item"]
     assert all("offset" not in p["kwargs"] and p["kwargs"]["order"] == "id" for p in pages)
     assert odoo.logins == 1 and odoo.most_in_flight == 1
+    opened = shop.events(event="credentials-access", operation="read")
+    assert [(e["tenant"], e["success"], e["what"]) for e in opened] == [(TENANT, "true", "odoo/key")]
     ids = {r["name"]: r["id"] for r in get(shop, "/active")}
     odoo.models["business.rule.item"].pop(7)
     odoo.models["business.rule.item"][8]["description"] = "outro"

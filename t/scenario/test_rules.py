@@ -138,15 +138,19 @@ def test_ten_thousand_rules_delay_no_webhook(shop):
     print(len(times), max(times))
 
 
-def test_the_fixture_of_the_field(shop):
+@pytest.mark.parametrize("case", ["default", "with the tenant exception for support documents"])
+def test_the_fixture_of_the_field(shop, case):
     fixtures = pathlib.Path(os.environ.get("PONTE_FIXTURES", "")) / "odoo-addon"
     if not (fixtures / "requests.json").exists():
         pytest.skip("no fixtures")
-    for row in json.loads((fixtures / "requests.json").read_text()):
-        if "scheduling" not in row["path"] and "/sync?" not in row["path"]:
-            continue
+    rows = json.loads((fixtures / "requests.json").read_text())
+    odoo = {"secret_file": "addon.secret", "open": {"documents": ["127.0.0.1"]} if case != "default" else {}}
+    (shop.dir / "import").mkdir(exist_ok=True)
+    (shop.dir / "import" / "addon.secret").write_text(rows[0]["secret"] + "\n")
+    shop.tenant("account_7", extra="    odoo: " + json.dumps(odoo) + "\n")
+    for row in rows:
         r = shop.ask(row["method"], row["path"], (fixtures / row["file"]).read_bytes(), row["headers"])
-        assert r.status == row["expect"]["default"], (row["file"], r)
+        assert r.status == row["expect"].get(case, row["expect"]["default"]), (row["file"], r)
 
 
 def test_a_restart_loses_nothing(shop):

@@ -91,7 +91,7 @@ static void
 request(void)
 {
 	static const char first[] = EVENT("9017", "\"Oi\"", ""), second[] = EVENT("9018", "\"Tudo bem?\"", "");
-	static const char order[] = "event_id tenant domain account_id inbox_id conversation_id channel contact messages message raw ";
+	static const char order[] = "event_id tenant domain crew account_id inbox_id conversation_id channel contact messages message raw ";
 	CLEANUP(arena_freep) struct arena *a = NULL;
 	CLEANUP(buf_free) struct buf f1 = { 0 }, f2 = { 0 };
 	CU_ASSERT_FATAL(arena_new(4 * MIB, &a) == 0);
@@ -124,6 +124,7 @@ request(void)
 		{ "event",                         "event_id", "\"abababab-abab-abab-abab-abababababab\"" },
 		{ "tenant",                        "tenant", "\"shop\"" },
 		{ "the tenant's domain",           "domain", "\"retail\"" },
+		{ "no crew",                       "crew", "null" },
 		{ "account",                       "account_id", "7" },
 		{ "inbox",                         "inbox_id", "31" },
 		{ "conversation",                  "conversation_id", "501" },

@@ -1,0 +1,192 @@
+"""The addons' own syncs: a tenant's Odoo and token, and which inbox is of which line of business."""
+
+import json
+
+import pytest
+
+from conftest import message, wait_for
+from odoo import OdooServer
+from test_addon_access import SECRET, configure, sign
+from test_reload import reload
+from test_rules import BASE, rules, shop  # noqa: F401
+
+TOKEN = "account_7-3f9c21ab"
+
+
+def credentials(account="account_7", token=TOKEN, **inner):
+    return {"source": "credentials", "event": "credentials_sync", "account_id": account, "token": token,
+            "credentials": dict({"domain": "restaurant", "name": "Padaria", "odoo_url": False, "odoo_db": "padaria",
+                                 "odoo_username": "ponte", "odoo_password": "", "token": token}, **inner)}
+
+
+def mapping(account="account_7", token=TOKEN, **inner):
+    return {"source": "channel_mapping", "event": "mapping_sync", "account_id": account, "token": token,
+            "mapping": dict({"chatwoot_account_id": 7, "chatwoot_inbox_id": None, "internal_account_id": account,
+                             "domain": "bakery", "is_fallback": False, "sequence": 10, "special_whatsapp_numbers": []}, **inner)}
+
+
+def send(i, body, secret=None, path="/webhook"):
+    return i.ask("POST", path, json.dumps(body), {"X-Webhook-Signature": sign(body, secret)} if secret else {})
+
+
+def refused(answer, status, code):
+    said = answer.json
+    assert (answer.status, said["code"], said["success"]) == (status, code, False), answer
+    assert said["error"] and said["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.fixture
+def odoo():
+    o = OdooServer(db="padaria", keys=("s3nha-exemplo",)).start()
+    yield o
+    o.stop()
+
+
+def told(i, word):
+    return [b for b in (json.loads(r["body"]) for r in i.hub.requests) if b.get("event") == "knowledge.changed" and word in b["changed"]]
+
+
+def test_credentials_are_in_force_at_once(shop, odoo):  # noqa: F811
+    i = shop
+    a = send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo"))
+    assert a.status == 200, a
+    said = a.json
+    assert said["success"] is True and said["account_id"] == "account_7" and said["config_path"] and said["credentials_path"]
+    shown = json.loads(i.run("tenant", "show", "account_7", "--json").stdout)
+    assert shown["odoo"]["url"] == odoo.url and shown["domain"] == "restaurant"
+    wait_for(lambda: told(i, "credentials"), why="the hub was told", show=i.log_tail)
+    # Again: nothing is new, and nobody is told.
+    n = len(told(i, "credentials"))
+    assert send(i, credentials(odoo_url=odoo.url)).json["message"] == "credentials unchanged"
+    # What is empty overwrites nothing.
+    assert send(i, credentials(odoo_db="", odoo_username=False, domain="")).json["message"] == "credentials unchanged"
+    assert len(told(i, "credentials")) == n
+    assert "s3nha-exemplo" not in i.log_tail(2000) and TOKEN not in i.log_tail(2000)
+    seen = i.events(event="credentials-access")
+    assert seen and {e["tenant"] for e in seen} == {"account_7"} and seen[0]["success"] == "true"
+    for path in (i.dir / "state").glob("ponte.db*"):
+        assert b"s3nha-exemplo" not in path.read_bytes()
+
+
+def test_a_stored_password_goes_to_no_other_server(shop, odoo):  # noqa: F811
+    i = shop
+    assert send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo")).status == 200
+    for url in ("https://evil.example.com", odoo.url.replace("http:", "https:"), odoo.url[:-1] + ("1" if odoo.url[-1] != "1" else "2")):
+        refused(send(i, credentials(odoo_url=url)), 422, "BAD_SCHEMA")
+    assert send(i, credentials(odoo_url=odoo.url + "/")).json["message"] == "credentials unchanged"
+    assert send(i, credentials(odoo_url="https://new.example.com", odoo_password="another-key")).json["message"] == "credentials stored"
+
+
+def test_who_may(shop):  # noqa: F811
+    i = shop
+    i.tenant("other", account=8, installation="eight")
+    (i.dir / "other.token").write_text("other-99887766\n")
+    (i.dir / "other.token").chmod(0o600)
+    i.run("token", "new", "a", "--tenant", "other", "--scope", "sync", "--token-file", i.dir / "other.token")
+    for make in (credentials, mapping):
+        refused(send(i, make(token="account_7-00000000")), 401, "INVALID_TOKEN")
+        refused(send(i, make(token="other-99887766")), 403, "AUTHORIZATION_ERROR")
+        refused(send(i, make(account="other")), 403, "AUTHORIZATION_ERROR")
+        refused(send(i, make(account="nobody", token="nobody-12345678")), 403, "AUTHORIZATION_ERROR")
+    configure(i, secret=SECRET)
+    for make in (credentials, mapping):
+        refused(send(i, make()), 401, "BAD_SIGNATURE")
+        refused(send(i, make(), "another"), 401, "BAD_SIGNATURE")
+        assert send(i, make(), SECRET).status == 200
+    # Under the signature the token may change; the former is good no more, nor can it be another's.
+    new = "account_7-11112222"
+    refused(send(i, credentials(token="other-99887766"), SECRET), 409, "CONFLICT")
+    assert send(i, credentials(token=new), SECRET).status == 200
+    ask = lambda t: i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + t}).status     # noqa: E731
+    assert ask(new) == 200
+    assert send(i, credentials(token="account_7-33334444"), SECRET).status == 200
+    assert (ask(new), ask("account_7-33334444")) == (401, 200)
+    rows = {t["name"]: t for t in map(json.loads, i.run("token", "list", "--tenant", "account_7", "--json").stdout.splitlines())}
+    assert sorted(rows["odoo-addon"]["scopes"].split(",")) == ["read", "sync"]
+
+
+def test_what_cannot_be(shop):  # noqa: F811
+    i, before = shop, json.loads(shop.run("tenant", "show", "account_7", "--json").stdout)
+    for field, value in (("token", "another-token"), ("odoo_url", "ftp://x"), ("odoo_url", 5), ("odoo_db", ["x"]), ("odoo_password", {}),
+                         ("odoo_password", "two\nlines"), ("domain", "x" * 65), ("domain", "a\nb"), ("odoo_username", "x" * 201)):
+        body = credentials()
+        body["credentials"][field] = value
+        refused(send(i, body), 422, "BAD_SCHEMA")
+    for field, value in (("chatwoot_account_id", "7"), ("chatwoot_account_id", None), ("chatwoot_account_id", -1), ("chatwoot_inbox_id", "None"),
+                         ("sequence", "x"), ("is_fallback", 1), ("domain", 5), ("special_whatsapp_numbers", {}),
+                         ("special_whatsapp_numbers", [5]), ("special_whatsapp_numbers", [{"number": "1", "crew": "x"}] * 11)):
+        refused(send(i, mapping(**{field: value})), 422, "BAD_SCHEMA")
+    for account in ("../x", "", None, 7, "a/b", "x" * 65):
+        refused(send(i, credentials(account=account)), 422, "BAD_SCHEMA")
+    for body in ({"source": "credentials", "account_id": "account_7", "token": TOKEN}, dict(mapping(), mapping=[])):
+        refused(send(i, body), 422, "BAD_SCHEMA")
+    refused(send(i, mapping(internal_account_id="other")), 403, "AUTHORIZATION_ERROR")
+    assert json.loads(i.run("tenant", "show", "account_7", "--json").stdout) == before
+
+
+def question(i, n, **more):
+    from conftest import dump, sign as chatwoot_sign  # noqa: PLC0415
+    body = dump(message(f"oi {n}", account=7, conversation=100 + n, id=1000 + n, **more))
+    before = len(i.hub.requests)
+    assert i.ask("POST", "/webhook/chatwoot/account_7/bot", body, chatwoot_sign(i.SECRET["bot"], body)).status == 200
+    asked = lambda: [b for b in (json.loads(r["body"]) for r in i.hub.requests[before:]) if b.get("conversation_id") == 100 + n]  # noqa: E731
+    return wait_for(asked, why="the hub is asked", show=i.log_tail)[0]
+
+
+def test_a_mapping_is_what_the_hub_is_told(shop):  # noqa: F811
+    i = shop
+    asked = question(i, 1)
+    assert (asked["domain"], asked["crew"]) == ("retail", None)
+    assert send(i, mapping(domain="fallen", is_fallback=True, sequence=20)).status == 200
+    assert send(i, mapping(domain="first", is_fallback=True, sequence=5)).status == 200
+    assert question(i, 2)["domain"] == "first"
+    phone = asked["contact"]["phone_number"]
+    a = send(i, mapping(special_whatsapp_numbers=[{"number": False, "crew": "admin"}, {"number": phone.lstrip("+"), "crew": "analytics"}]))
+    assert a.status == 200 and a.json["mapping_path"] and a.json["account_id"] == "account_7", a
+    asked = question(i, 3)
+    assert (asked["domain"], asked["crew"]) == ("bakery", "analytics")
+    assert send(i, mapping(chatwoot_inbox_id=asked["inbox_id"], domain="sweets")).status == 200
+    assert question(i, 4)["domain"] == "sweets"
+    wait_for(lambda: told(i, "mapping"), why="the hub was told", show=i.log_tail)
+    shown = json.loads(i.run("tenant", "show", "account_7", "--json").stdout)["mappings"]
+    assert [(m["inbox"], m["domain"], m["fallback"], m["sequence"]) for m in shown] == [
+        (None, "fallen", True, 20), (None, "first", True, 5), (None, "bakery", False, 10), (asked["inbox_id"], "sweets", False, 10)]
+    assert shown[2]["specials"] == [{"number": phone.lstrip("+"), "crew": "analytics"}]
+    assert f"crew of {phone.lstrip('+')}: analytics" in i.run("tenant", "show", "account_7").stdout
+    # The operator's file says nothing of mappings, and takes none away.
+    i.tenant("account_7", account=7)
+    assert question(i, 5)["domain"] == "sweets"
+
+
+def test_what_is_another_tenants_stays_so(shop):  # noqa: F811
+    i = shop
+    i.tenant("other", account=8, installation="eight", inboxes="[{id: 55, account: 8, channel: web}]")
+    refused(send(i, mapping(chatwoot_account_id=8)), 409, "CONFLICT")
+    refused(send(i, mapping(chatwoot_inbox_id=55)), 409, "CONFLICT")
+    assert send(i, mapping(chatwoot_account_id=9)).status == 200, "nobody's"
+    i.tenant("third", account=10, installation="elsewhere", chatwoot="http://127.0.0.1:9", inboxes="[{id: 77, account: 10, channel: web}]")
+    assert send(i, mapping(chatwoot_account_id=10, chatwoot_inbox_id=77)).status == 200, "of another Chatwoot"
+
+
+def test_an_unknown_tenant_needs_the_enrolment_secret(shop):  # noqa: F811
+    i = shop
+    (i.dir / "enrolment.secret").write_text("TESTenrolment-secret\n")
+    (i.dir / "enrolment.secret").chmod(0o600)
+    settings = (i.dir / "ponte.yaml").read_text()
+    (i.dir / "ponte.yaml").write_text(settings + "\nenrolment: {secret_file: enrolment.secret}\n")
+    reload(i)
+    body = credentials(account="account_9", token="account_9-aabbccdd")
+    wait_for(lambda: send(i, body).json["code"] == "BAD_SIGNATURE", why="the reload", show=i.log_tail)
+    refused(send(i, body, "another"), 401, "BAD_SIGNATURE")
+    refused(send(i, mapping(account="account_9", token="account_9-aabbccdd"), "TESTenrolment-secret"), 403, "AUTHORIZATION_ERROR")
+    a = send(i, body, "TESTenrolment-secret")
+    assert a.status == 200 and a.json["message"] == "credentials stored; the tenant is new", a
+    headers = {"Authorization": "Bearer account_9-aabbccdd"}
+    assert i.ask("POST", BASE + "/sync?account_id=account_9", json.dumps(rules()), headers).status == 200
+    assert len(i.ask("GET", BASE + "/active", headers=headers).json["data"]) == 4
+    # It is for the unknown alone: it opens no tenant that is there.
+    refused(send(i, credentials(token="account_7-55556666"), "TESTenrolment-secret"), 401, "INVALID_TOKEN")
+    # An account that another tenant maps is not for the taking.
+    assert send(i, mapping()).status == 200
+    refused(send(i, mapping(account="account_9", token="account_9-aabbccdd")), 409, "CONFLICT")
+    assert "TESTenrolment-secret" not in i.log_tail(2000)
