@@ -70,7 +70,8 @@ enum protocol_kind {
 	                     * or P_ERROR E_NOT_FOUND */
 
 	/* operator → keeper */
-	P_TENANT_PUT = 31,  /* T_TENANT.  → P_OK, or P_ERROR E_CONFLICT naming account and owner */
+	P_TENANT_PUT = 31,  /* T_TENANT.  → P_OK, or P_ERROR E_CONFLICT naming account and owner.  With T_BEFORE it is put as it stands,
+	                     * and only where that is the record: T_RESULT SYNC_CHANGED, else SYNC_UNCHANGED */
 	P_OK,
 	P_TENANT_LIST = 33, /* → P_TENANT_FOUND with all (T_MORE when cut) ; T_AFTER name to go on behind */
 	P_TENANT_REMOVE = 35, /* T_NAME → P_OK or P_ERROR E_NOT_FOUND / E_CONFLICT (work is queued, unless T_FORCE) */
@@ -132,7 +133,7 @@ enum protocol_tag {
 	T_ATTEMPT, T_RECEIVED_US, T_CREATED_US, T_CONVERSATION, T_INBOX, T_MESSAGE, T_CRASHES, T_MODE,
 	T_STATE = 60, T_MORE, T_AFTER, T_ROW, T_ALL, T_DRY_RUN, T_FORCE, T_BOOK, T_RECOUNT, T_DUE_US, T_SETTLED_US, T_CODE,
 	T_ACCOUNT_DOMAIN,
-	T_HASH = 80, T_LABEL, T_SCOPES, T_CHANNEL, T_LOOKUP, T_REPLAYED, T_NOTICE, T_LADDER, T_OLDER_US, T_NEWER_US,
+	T_HASH = 80, T_LABEL, T_SCOPES, T_CHANNEL, T_LOOKUP, T_REPLAYED, T_NOTICE, T_LADDER, T_OLDER_US, T_NEWER_US, T_BEFORE,
 };
 
 /* T_BATCH holds

@@ -29,6 +29,7 @@ struct scoreboard_slot {
 	_Atomic uint64_t delivery;          /* courier: being built or judged, 0: none */
 	_Atomic uint32_t route;             /* worker: row of the route table, + 1 */
 	_Atomic uint64_t body_digest;       /* worker: first 8 bytes of SHA-256 of the body */
+	_Atomic uint64_t key;               /* worker, courier: secret_key_mark() of the key it has read */
 	char             request_id[40];    /* worker: of the request in hand, NUL-terminated */
 #define X(name) _Atomic uint64_t name;
 	SCOREBOARD_COUNTERS(X)

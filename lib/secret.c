@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/secret.h"
 
@@ -28,12 +30,20 @@ load_from(const char *dir, const char *name, struct secret_key *ret)
 
 	char *text;
 	size_t len;
-	int r = file_read_private(path, KEY_LINE + 1, &text, &len);
+	int r = file_read_private(path, 2 * KEY_LINE + 1, &text, &len);
 	if (r == -EFBIG)
 		return -EINVAL;
 	if (r < 0)
 		return r;
-	r = hex_decode(slice_trim(slice_from(text, len)), ret->byte, sizeof ret->byte);
+	struct slice first = slice_trim(slice_from(text, len)), second = { NULL, 0 };
+	bool two = slice_cut(first, '\n', &first, &second);
+	struct secret_key key = { .has_next = two };
+	r = hex_decode(first, key.byte, sizeof key.byte);
+	if (r == 0 && two)
+		r = hex_decode(second, key.next, sizeof key.next);
+	if (r == 0)
+		*ret = key;
+	crypt_wipe(&key, sizeof key);
 	crypt_wipe(text, len);
 	free(text);
 	return r;
@@ -70,6 +80,53 @@ secret_key_new(const char *dir, const char *name)
 	return r;
 }
 
+int
+secret_key_replace(const char *dir, const char *name, const struct secret_key *key)
+{
+	CLEANUP(free_charp) char *path = path_in(dir, name);
+	char lines[2 * KEY_LINE + 1];
+	struct stat st;
+
+	if (!path)
+		return -ENOMEM;
+	if (stat(path, &st) != 0)
+		return negative_errno();
+	hex_encode(key->byte, sizeof key->byte, lines);
+	lines[KEY_LINE - 1] = '\n';
+	if (key->has_next)
+		hex_encode(key->next, sizeof key->next, lines + KEY_LINE);
+	lines[2 * KEY_LINE - 1] = '\n';
+	int r = file_write(path, slice_from(lines, (key->has_next ? 2 : 1) * KEY_LINE), st.st_mode & 0640);
+	crypt_wipe(lines, sizeof lines);
+	if (r == 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) && chown(path, st.st_uid, st.st_gid) != 0)
+		r = negative_errno();
+	return r;
+}
+
+struct secret_key
+secret_key_newest(const struct secret_key *key)
+{
+	struct secret_key newest = *key;
+
+	if (key->has_next) {
+		memcpy(newest.byte, key->next, sizeof newest.byte);
+		memcpy(newest.next, key->byte, sizeof newest.next);
+	}
+	return newest;
+}
+
+uint64_t
+secret_key_mark(const struct secret_key *key)
+{
+	const uint8_t *byte = key->has_next ? key->next : key->byte;
+	uint8_t hash[CRYPT_SHA256];
+	uint64_t mark;
+
+	crypt_sha256(slice_from(byte, CRYPT_KEY), hash);
+	memcpy(&mark, hash, sizeof mark);
+	return mark ? mark : 1;
+}
+
 /* A field's name holds no NUL, so no two pairs give the same place. */
 static int
 place(struct slice tenant, const char *field, struct buf *ret)
@@ -91,7 +148,9 @@ secret_open(const struct secret_key *key, struct slice tenant, const char *field
 {
 	CLEANUP(buf_free) struct buf where = { 0 };
 	int r = place(tenant, field, &where);
-	return r < 0 ? r : crypt_open(key->byte, buf_view(&where), sealed, ret);
+	if (r == 0)
+		r = crypt_open(key->byte, buf_view(&where), sealed, ret);
+	return r == -EBADMSG && key->has_next ? crypt_open(key->next, buf_view(&where), sealed, ret) : r;
 }
 
 void

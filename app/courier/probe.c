@@ -83,7 +83,9 @@ answer_seal(const struct courier *c, const struct wire_frame *f, struct buf *out
 
 	if (!settings_name_ok(tenant) || !slice_eq(wire_text(f->payload, T_LABEL), SLICE("odoo/key")) || plain.len == 0)
 		return protocol_error(out, f->request, c->link.generation, E_BAD_REQUEST, "sealed is the key of a tenant's Odoo");
-	int r = secret_seal(&c->key, tenant, "odoo/key", plain, &sealed);
+	struct secret_key newest = secret_key_newest(&c->key);
+	int r = secret_seal(&newest, tenant, "odoo/key", plain, &sealed);
+	crypt_wipe(&newest, sizeof(newest));
 	crypt_wipe((char *)(uintptr_t)plain.ptr, plain.len);
 	if (r < 0)
 		return r;

@@ -142,6 +142,7 @@ setup_all(struct courier *c)
 		return r;
 	c->crashed = atomic_load(&c->board->courier.delivery);
 	scoreboard_take(&c->board->courier);
+	atomic_store(&c->board->courier.key, secret_key_mark(&c->key));
 	keeper_link_init(&c->link, set->listen.keeper.ptr);
 	return 0;
 }

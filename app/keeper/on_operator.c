@@ -79,7 +79,8 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	(void)p;
 	char why[STORE_TEXT];
 	struct tenant t, before;
-	struct slice record;
+	struct slice record, wanted = wire_text(f->payload, T_BEFORE);
+	struct wire_writer w;
 	int r = tenant_decode(wire_text(f->payload, T_TENANT), k->scratch, &t);
 	if (r == -ENOMEM)
 		return r;
@@ -88,18 +89,23 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	r = tenant_stored(k, t.name, &before, &record);
 	if (r < 0 && r != -EPROTO)
 		return r;
-	if (r == 0) {
+	bool fits = wanted.len == 0 || slice_eq(wanted, record);
+	if (r == 0 && wanted.len == 0) {
 		t.mapping = before.mapping;
 		t.mappings = before.mappings;
 		if (!t.odoo.given)
 			t.odoo = before.odoo;
 	}
-	r = tenant_keep(k, &t, "put", why);
+	r = fits ? tenant_keep(k, &t, wanted.len ? "resealed" : "put", why) : 0;
 	if (r == STORE_E_CONFLICT)
 		return answer_error(k, f, E_CONFLICT, why);
 	if (r == -E2BIG)
 		return answer_error(k, f, E_BAD_REQUEST, "a tenant with too many accounts");
-	return r < 0 ? r : answer_ok(k, f);
+	if (r < 0)
+		return r;
+	answer_begin(k, &w, P_OK, f->request);
+	wire_put_u64(&w, T_RESULT, fits ? SYNC_CHANGED : SYNC_UNCHANGED);
+	return wire_end(&w);
 }
 
 struct listing {

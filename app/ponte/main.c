@@ -42,8 +42,8 @@ static const struct command commands[] = {
 	  "the Bearer tokens of those who call the API" },
 	{ "erase",   cmd_erase,   "erase --tenant TENANT (--contact ID [--installation ID] | --phone NUMBER) [--dry-run] [--json]",
 	  "make everything of one person unreadable" },
-	{ "key",     cmd_key,     "key new [intake|outgoing]",
-	  "make the keys that stored secrets are sealed with" },
+	{ "key",     cmd_key,     "key new [KEY] | rotate KEY [--dry-run]  (KEY: intake or outgoing)",
+	  "make the keys that stored secrets are sealed with, and change them" },
 };
 /* clang-format on */
 

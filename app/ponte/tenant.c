@@ -64,7 +64,7 @@ print_mistakes(const char *file, const struct settings_errors *errors)
 static int
 read_tenants(struct cli *cli, const struct options *o, struct tenant **ret, size_t *ret_count)
 {
-	struct secret_key intake, outgoing;
+	struct secret_key intake = { .has_next = false }, outgoing = { .has_next = false };
 	if (load_keys(cli, o->dry_run, &intake, &outgoing) != EXIT_DONE)
 		return EXIT_FAILED;
 

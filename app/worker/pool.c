@@ -59,6 +59,7 @@ pool_child(const struct pool *p, const struct pool_group *g, unsigned i)
 		log_event(LOG_ERROR, "cannot-start", LOG_STR("group", g->name), LOG_STR("error", strerror(-r)));
 	} else {
 		scoreboard_take(w.slot);
+		atomic_store(&w.slot->key, secret_key_mark(w.intake));
 		end = serve_run(s, share_of_requests(p->setup->config.workers.max_requests));
 	}
 	serve_free(s);

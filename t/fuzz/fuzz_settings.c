@@ -46,7 +46,7 @@ names_files(struct slice text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct secret_key key = { { 1 } };
+	static const struct secret_key key = { .byte = { 1 } };
 	CLEANUP(arena_freep) struct arena *a = NULL;
 	struct slice text = slice_from(data, size);
 	struct settings_errors errors = { 0 };

@@ -26,7 +26,7 @@ in_dir(const char *name)
 static void
 making(void)
 {
-	struct secret_key a, b, zero = { { 0 } };
+	struct secret_key a, b, zero = { .has_next = false };
 	struct stat st;
 
 	ROW("a key is made", secret_key_new(dir, "intake.key") == 0);
@@ -53,11 +53,16 @@ loading(void)
 		{ "a digit short is refused", "0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 0400, -EINVAL },
 		{ "a digit more is refused", "0" DIGITS, 0400, -EINVAL },
 		{ "much more is refused", DIGITS DIGITS, 0400, -EINVAL },
+		{ "the next key on a second line", DIGITS "\n" DIGITS "\n", 0400, 0 },
+		{ "and no newline", DIGITS "\n" DIGITS, 0400, 0 },
+		{ "a second line that is no key", DIGITS "\n" "xx112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 0400, -EINVAL },
+		{ "a second line that is short", DIGITS "\n" "00\n", 0400, -EINVAL },
+		{ "three keys", DIGITS "\n" DIGITS "\n" DIGITS "\n", 0400, -EINVAL },
 		{ "an empty file is refused", "", 0400, -EINVAL },
 		{ "upper case is refused", "AA112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 0400, -EINVAL },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		struct secret_key key = { { 0 } };
+		struct secret_key key = { .has_next = false };
 		ROW(row[i].name, file_write(in_dir("k"), slice_of(row[i].text), row[i].mode) == 0);
 		ROW(row[i].name, secret_key_load(dir, "k", &key) == row[i].r);
 		ROW(row[i].name, key.byte[1] == (row[i].r == 0 ? 0x11 : 0));
@@ -65,6 +70,42 @@ loading(void)
 	struct secret_key key;
 	ROW("a missing key is said to be missing", secret_key_load(dir, "no.key", &key) == -ENOENT);
 	ROW("so is one of no directory", secret_key_load(NULL, "k", &key) == -ENOENT);
+}
+
+static void
+changing(void)
+{
+	static const struct slice tenant = { "shop", 4 };
+	CLEANUP(buf_free) struct buf old = { 0 }, fresh = { 0 }, plain = { 0 };
+	struct secret_key one, two, newest, back, other = { .byte = { 9 } };
+	struct stat st;
+
+	REQUIRE(file_write(in_dir("c.key"), SLICE(DIGITS "\n"), 0440) == 0);
+	REQUIRE(secret_key_load(dir, "c.key", &one) == 0);
+	two = one;
+	memset(two.next, 0x77, sizeof two.next);
+	two.has_next = true;
+	REQUIRE(secret_key_replace(dir, "c.key", &two) == 0);
+	ROW("written and read", secret_key_load(dir, "c.key", &back) == 0 && memcmp(&back, &two, sizeof back) == 0);
+	ROW("its mode is kept", stat(in_dir("c.key"), &st) == 0 && (st.st_mode & 07777) == 0440);
+	newest = secret_key_newest(&two);
+	ROW("the next one seals, the former opens", memcmp(newest.byte, two.next, CRYPT_KEY) == 0 && memcmp(newest.next, two.byte, CRYPT_KEY) == 0);
+	back = secret_key_newest(&one);
+	ROW("alone it is the newest", memcmp(&back, &one, sizeof back) == 0);
+	ROW("a mark of the newest", secret_key_mark(&two) != secret_key_mark(&one) && secret_key_mark(&two) != 0);
+	newest.has_next = false;
+	ROW("which is that of the key alone later", secret_key_mark(&newest) == secret_key_mark(&two));
+
+	REQUIRE(secret_seal(&two, tenant, "f", SLICE("words"), &old) == 0 && secret_seal(&newest, tenant, "f", SLICE("words"), &fresh) == 0);
+	ROW("until then the first seals", secret_open(&one, tenant, "f", buf_view(&old), &plain) == 0);
+	buf_clear(&plain);
+	ROW("both open", secret_open(&two, tenant, "f", buf_view(&fresh), &plain) == 0 && slice_eq(buf_view(&plain), SLICE("words")));
+	buf_clear(&plain);
+	ROW("the old one alone does not open the new", secret_open(&one, tenant, "f", buf_view(&fresh), &plain) == -EBADMSG);
+	ROW("nor the new one the old", secret_open(&newest, tenant, "f", buf_view(&old), &plain) == -EBADMSG);
+	ROW("nor another any", secret_open(&other, tenant, "f", buf_view(&old), &plain) == -EBADMSG);
+	ROW("what is missing is not replaced", secret_key_replace(dir, "no.key", &one) == -ENOENT);
+	unlink(in_dir("c.key"));
 }
 
 static void
@@ -90,7 +131,7 @@ static void
 sealing(void)
 {
 	CLEANUP(buf_free) struct buf sealed = { 0 }, plain = { 0 };
-	struct secret_key key = { { 9 } }, other = { { 8 } };
+	struct secret_key key = { .byte = { 9 } }, other = { .byte = { 8 } };
 	struct slice acme = SLICE("acme"), text = SLICE("token-1");
 
 	ROW("a token is sealed", secret_seal(&key, acme, "bot/token", text, &sealed) == 0);
@@ -125,6 +166,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{ "making keys", making },
 		{ "loading keys", loading },
+		{ "changing a key", changing },
 		{ "credentials", credentials },
 		{ "sealing", sealing },
 		{ "hardening", hardening },

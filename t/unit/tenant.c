@@ -63,7 +63,7 @@ place_free(struct place *p)
 	rmdir(p->dir);
 }
 
-static const struct secret_key intake = { { 1 } }, outgoing = { { 2 } };
+static const struct secret_key intake = { .byte = { 1 } }, outgoing = { .byte = { 2 } };
 
 struct importing {
 	struct arena *arena;
