@@ -9,7 +9,7 @@
  * ("010"), values out of range, nesting deeper than SETTINGS_DEPTH_MAX, a text
  * longer than SETTINGS_TEXT_MAX.
  *
- * settings.c reads YAML and walks; settings_text.c knows how one value is
+ * settings_node.c reads YAML; settings.c walks; settings_text.c knows how one value is
  * written; settings_mistake.c keeps the mistakes; settings_print.c prints the
  * table. */
 #ifndef PONTE_SETTINGS_H

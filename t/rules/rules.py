@@ -33,7 +33,7 @@ OWNER = {
     "json-c/": "lib/json.c",
     "sqlite3.h": "lib/db.c",
     "sodium": "lib/crypt.c",
-    "yaml.h": "lib/settings.c",
+    "yaml.h": "lib/settings_node.c",
     "systemd/": "lib/daemon.c",
     "libxml/": "lib/xmlrpc.c",
     "libstemmer.h": "lib/words.c",
