@@ -72,6 +72,27 @@ crypt_hmac(struct slice key, struct slice head, struct slice body, uint8_t ret[s
 	sodium_memzero(&state, sizeof state);
 }
 
+int
+crypt_base64(struct slice text, struct buf *ret)
+{
+	static const int variants[] = {
+		sodium_base64_VARIANT_URLSAFE, sodium_base64_VARIANT_URLSAFE_NO_PADDING,
+		sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING,
+	};
+	size_t n;
+	int r = buf_reserve(ret, text.len / 4 * 3 + 3);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++)
+		if (sodium_base642bin((unsigned char *)ret->ptr + ret->at + ret->len, text.len / 4 * 3 + 3, text.ptr ? text.ptr : "", text.len,
+		        NULL, &n, NULL, variants[i]) == 0) {
+			ret->len += n;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 /* What is authenticated beside the ciphertext: the version, then the place. */
 static int
 make_context(struct slice where, struct buf *ret)

@@ -21,6 +21,10 @@ void crypt_sha256(struct slice text, uint8_t ret[static CRYPT_SHA256]);
 /* HMAC-SHA256 over head, then body (RFC 2104).  Any key length, also 0. */
 void crypt_hmac(struct slice key, struct slice head, struct slice body, uint8_t ret[static CRYPT_SHA256]);
 
+/* base64 of RFC 4648, of either alphabet, with or without padding; nothing else
+ * in it.  Appends.  0, -EINVAL or -ENOMEM. */
+MUST_CHECK int crypt_base64(struct slice text, struct buf *ret);
+
 /* XChaCha20-Poly1305 with a random nonce; `where` is authenticated beside it
  * (tenant and field name), so ciphertext cannot be moved to another place.
  * 0 or -ENOMEM. */

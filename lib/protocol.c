@@ -74,7 +74,7 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 	{ P_QUESTION,      ROLE_WORKER },
 	{ P_ANSWER,        ROLE_WORKER },
 	{ P_CATALOG_PUT,   ROLE_WORKER | ROLE_COURIER },
-	{ P_TENANT_SYNC,   ROLE_WORKER },
+	{ P_TENANT_SYNC,   ROLE_WORKER | ROLE_OPERATOR },
 	{ P_HELLO,         ROLE_COURIER },
 	{ P_CLAIM,         ROLE_COURIER },
 	{ P_BEGIN,         ROLE_COURIER },

@@ -103,7 +103,7 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 
 	if (disk_low(k))
 		return answer_error(k, f, E_STORE, k->disk.text);
-	if (tenant_decode(wire_text(f->payload, T_TENANT), k->scratch, &said) < 0 || token.hash.len != HASH_BYTES ||
+	if (tenant_decode(wire_text(f->payload, T_TENANT), k->scratch, &said) < 0 || (token.hash.len != 0 && token.hash.len != HASH_BYTES) ||
 	    id.len != sizeof(event.byte) || !settings_name_ok(word))
 		return answer_error(k, f, E_BAD_REQUEST, "a sync that cannot be read");
 	memcpy(event.byte, id.ptr, sizeof(event.byte));
@@ -112,7 +112,7 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		return answer_error(k, f, r == -EPROTO ? E_BAD_REQUEST : E_NOT_FOUND, "there is no such tenant");
 	if (r == 0)
 		r = check_rivals(k, &t, &said, why);
-	if (r == 0)
+	if (r == 0 && token.hash.len)
 		r = store_token_taken(k->store, &token);
 	if (r == STORE_E_CONFLICT)
 		return answer_error(k, f, E_CONFLICT, *why ? why : "the token is another tenant's");
@@ -124,7 +124,7 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	bool moved = r == 0 && changed(&t, record);
 	if (moved)
 		r = tenant_keep(k, &t, "sync", why);
-	if (r == 0)
+	if (r == 0 && token.hash.len)
 		r = store_token_set(k->store, &token);
 	if (r == 0 && moved)
 		r = tell_hub(k, t.name, &event, word);

@@ -265,13 +265,15 @@ cmd_tenant(struct cli *cli, int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "catchup") == 0)
 		return tenant_catchup(cli, argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "import-legacy") == 0)
+		return tenant_import_legacy(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "sync") == 0)
 		return tenant_sync(cli, argc - 1, argv + 1);
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			v = &verbs[i];
 	if (!v)
-		return cli_usage("tenant", "tenant wants import, list, show, remove, catchup or sync");
+		return cli_usage("tenant", "tenant wants import, import-legacy, list, show, remove, catchup or sync");
 
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)

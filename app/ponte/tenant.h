@@ -16,5 +16,7 @@ int tenant_print_json(const struct tenant *);   /* everything, one JSON object o
 int tenant_catchup(struct cli *, int argc, char **argv);
 /* `ponte tenant sync …`, argv[0] being "sync". */
 int tenant_sync(struct cli *, int argc, char **argv);
+/* `ponte tenant import-legacy …`, argv[0] being "import-legacy". */
+int tenant_import_legacy(struct cli *, int argc, char **argv);
 
 #endif

@@ -13,7 +13,7 @@ import sys
 
 TOP = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
 os.chdir(TOP)
-PKG = subprocess.run(["pkg-config", "--cflags", "json-c", "libcurl", "sqlite3", "libsodium", "yaml-0.1", "libsystemd", "libxml-2.0"],
+PKG = subprocess.run(["pkg-config", "--cflags", "json-c", "libcurl", "sqlite3", "libsodium", "libcrypto", "yaml-0.1", "libsystemd", "libxml-2.0"],
                      capture_output=True, text=True, check=True).stdout.split()
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-I.", '-DPACKAGE_VERSION="0"', '-DPONTE_LIBEXECDIR="/"', '-DPONTE_DATADIR="/"',
          '-DPONTE_SYSCONFDIR="/"', '-DPONTE_TOP_SRCDIR="/"', *PKG]

@@ -23,8 +23,8 @@ CC = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("CC", "cc")
 RANK = {
     0: "base",
     1: "arena buf clock backoff log crashpoint patience token value words",
-    2: "http multipart json json_scan json_check crypt uuid secret sign settings wire net daemon scoreboard address reach trust db xmlrpc value_json",
-    3: "config protocol route tenant chatwoot odoo store store_db catalog catalog_db client",
+    2: "http multipart json json_scan json_check crypt fernet uuid secret sign settings wire net daemon scoreboard address reach trust db xmlrpc value_json",
+    3: "config protocol route tenant legacy chatwoot odoo store store_db catalog catalog_db client",
 }
 OWNER = {
     "fcgiapp.h": "app/worker/serve.c",
@@ -33,6 +33,7 @@ OWNER = {
     "json-c/": "lib/json.c",
     "sqlite3.h": "lib/db.c",
     "sodium": "lib/crypt.c",
+    "openssl/": "lib/fernet.c",
     "yaml.h": "lib/settings_node.c",
     "systemd/": "lib/daemon.c",
     "libxml/": "lib/xmlrpc.c",
