@@ -83,7 +83,7 @@ static const struct settings_option workers_rows[] = {
 	UINT(workers, hooks, 1, 64, "16", "processes that answer webhooks"),
 	UINT(workers, api,   1, 64, "8",  "processes that answer everything else"),
 	UINT(workers, max_requests, 0, 1000000000, "100000", "requests after which a worker is replaced, give or take a fifth; 0: never"),
-	DURATION(workers, deadline, 1000, 10 * MINUTE, "15s", "a worker that is longer at one request is killed and replaced"),
+	DURATION(workers, deadline, 1000, 10 * MINUTE, "15s", "a worker that is longer at one request, beside what it waits for an Odoo or a hub, is killed and replaced"),
 	END
 };
 

@@ -26,6 +26,7 @@ struct scoreboard_slot {
 	_Atomic int32_t  pid;
 	_Atomic int32_t  state;             /* enum scoreboard_state */
 	_Atomic int64_t  since_us;          /* clock_mono_us(): request began / became idle */
+	_Atomic int64_t  granted_us;        /* worker: what this request may take beside the workers' deadline */
 	_Atomic uint64_t delivery;          /* courier: being built or judged, 0: none */
 	_Atomic uint32_t route;             /* worker: row of the route table, + 1 */
 	_Atomic uint64_t body_digest;       /* worker: first 8 bytes of SHA-256 of the body */

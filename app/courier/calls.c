@@ -114,7 +114,6 @@ call_odoo(struct courier *c, struct slice tenant, struct slice asked, int64_t de
 	int r = call_new(c, CALL_ODOO, tenant, asked, deadline_ms, &call);
 	if (r < 0)
 		return r;
-	call->operator = true;
 	call->done = done;
 	call->context = context;
 	call->at_ms = now_ms;
@@ -132,8 +131,20 @@ refuse(const struct wire_frame *f, enum call_result result, const char *why, str
 	return wire_end(&w);
 }
 
+/* One tenant's slow Odoo must not hold every worker of the API: a quarter of
+ * them, and one at least, is always left for the others. */
+static bool
+has_its_share(const struct courier *c, struct slice tenant)
+{
+	uint64_t workers = c->config.workers.api, kept = workers / 4 > 1 ? workers / 4 : 1, waiting = 0;
+
+	for (const struct call *call = c->calls.first; call; call = call->next)
+		waiting += call->asker != 0 && slice_eq(slice_of(call->tenant), tenant);
+	return workers > 1 && waiting >= workers - kept;
+}
+
 int
-calls_asked(struct courier *c, uint64_t asker, bool operator, const struct wire_frame *f, struct buf *out, int64_t now_ms)
+calls_asked(struct courier *c, uint64_t asker, const struct wire_frame *f, struct buf *out, int64_t now_ms)
 {
 	struct slice tenant = wire_text(f->payload, T_NAME), body = wire_text(f->payload, T_BODY);
 	uint64_t kind = wire_u64(f->payload, T_KIND, 0);
@@ -145,13 +156,14 @@ calls_asked(struct courier *c, uint64_t asker, bool operator, const struct wire_
 		return protocol_error(out, f->request, c->link.generation, E_BAD_REQUEST, "a call needs a tenant, a kind and JSON");
 	if (c->stopping || c->calls.n >= CALLS_MAX)
 		return refuse(f, CALL_BUSY, c->stopping ? "the courier stops" : "too many calls wait already", out);
+	if (has_its_share(c, tenant))
+		return refuse(f, CALL_BUSY, "as many of this tenant's calls wait already as may at once", out);
 	int64_t wait_ms = wire_i64(f->payload, T_DELAY_MS, 0);
 	int r = call_new(c, (enum call_kind)kind, tenant, body, now_ms + (wait_ms < DEADLINE_MAX ? wait_ms : DEADLINE_MAX), &call);
 	if (r < 0)
 		return r;
 	call->request = f->request;
 	call->asker = asker;
-	call->operator = operator;
 	return 0;
 }
 

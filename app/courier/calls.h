@@ -1,4 +1,4 @@
-/* calls: what a worker or an operator asks of a tenant's Odoo or hub, and waits
+/* calls: what a worker asks of a tenant's Odoo or hub, and waits
  * for (P_CALL).  Nothing of it is kept: who waits hears how it ended, and who
  * has gone away hears nothing.
  *
@@ -26,7 +26,6 @@ struct call {
 	struct call    *next;
 	enum call_state state;
 	uint64_t        asker, request; /* its connection, and the frame; asker 0: it has gone */
-	bool            operator;       /* may ask for anything */
 	enum call_kind  kind;
 	char            tenant[65];
 	int64_t         deadline_ms;
@@ -37,7 +36,7 @@ struct call {
 	struct slice    asked;
 	struct buf      body;           /* on the network: kept until it is over */
 	struct odoo_ask *odoo;          /* odoo.c's, in `memory` */
-	/* Of one that we make ourselves: called once, when it is over. */
+	/* Of one that we make ourselves, which may ask for anything: called once, when it is over. */
 	void          (*done)(struct call *);
 	void           *context;
 	struct value   *value;          /* what Odoo said, in `memory` */
@@ -51,8 +50,7 @@ struct calls { struct call *first; size_t n; };
 void calls_free(struct calls *);
 /* 0: an answer stands in out, or the call waits and calls_collect() gives it.
  * -ENOMEM. */
-MUST_CHECK int calls_asked(struct courier *, uint64_t asker, bool operator, const struct wire_frame *, struct buf *out,
-    int64_t now_ms);
+MUST_CHECK int calls_asked(struct courier *, uint64_t asker, const struct wire_frame *, struct buf *out, int64_t now_ms);
 /* The answers for that connection.  0 or -ENOMEM. */
 MUST_CHECK int calls_collect(struct courier *, uint64_t asker, struct buf *out);
 void calls_gone(struct courier *, uint64_t asker);

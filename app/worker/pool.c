@@ -175,7 +175,8 @@ tell(const struct pool *p, struct pool_slot *slot)
 	kill(slot->pid, SIGTERM);
 }
 
-/* The hard deadline, from outside: whatever a worker hangs in, it ends. */
+/* The hard deadline, from outside: whatever a worker hangs in, it ends.  Who
+ * waits for an Odoo or a hub has that call's deadline before. */
 static void
 enforce(struct pool *p, struct pool_group *g)
 {
@@ -189,7 +190,7 @@ enforce(struct pool *p, struct pool_group *g)
 		if (slot->told && clock_mono_ms() >= slot->kill_ms)
 			kill_slot(slot, "it did not stop in time");
 		else if (atomic_load(&board->pid) == slot->pid && atomic_load(&board->state) == SB_BUSY &&
-		    clock_mono_us() - atomic_load(&board->since_us) > deadline_us)
+		    clock_mono_us() - atomic_load(&board->since_us) > deadline_us + atomic_load(&board->granted_us))
 			kill_slot(slot, "deadline");
 	}
 }

@@ -206,6 +206,7 @@ slot_busy(struct scoreboard_slot *slot)
 	atomic_store(&slot->route, 0);
 	atomic_store(&slot->body_digest, 0);
 	slot->request_id[0] = '\0';
+	atomic_store(&slot->granted_us, 0);
 	/* The time first: the master must never see a busy worker with the
 	 * time of an earlier request. */
 	atomic_store(&slot->since_us, clock_mono_us());

@@ -112,7 +112,7 @@ def test_prices(shop, odoo):
 
 
 def test_one_call_at_a_time_and_keys_that_change(make, odoo):
-    i = make(settings="workers: {hooks: 2, api: 4}\n", allow=[odoo.url.split("//")[1]])
+    i = make(settings="workers: {hooks: 2, api: 5}\n", allow=[odoo.url.split("//")[1]])
     connect(i, odoo, key="old-key", next_key="odoo-key")
     i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
     odoo.script = [{"method": "search_read", "delay": 0.2, "times": 0}]
