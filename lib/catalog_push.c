@@ -7,6 +7,7 @@
 #include "lib/catalog_db.h"
 
 #define SLICE_ITEMS 150         /* written, or looked at, in one transaction: some milliseconds */
+#define SLICE_BYTES (256 * KIB) /* likewise; the item that goes over it is the last */
 
 enum step { STEP_LOOK, STEP_WRITE, STEP_SWEEP, STEP_FLIP, STEP_OVER };
 
@@ -159,9 +160,13 @@ compare(const void *a, const void *b)
 static int
 write_slice(struct catalog_push *p, struct shelf *s, int64_t now_us)
 {
+	size_t bytes = 0;
 	int r = 0;
-	for (size_t n = 0; n < SLICE_ITEMS && p->next < s->push.items && r == 0; n++)
-		r = write_item(p, s, &s->push.item[p->next++], now_us);
+	for (size_t n = 0; n < SLICE_ITEMS && bytes < SLICE_BYTES && p->next < s->push.items && r == 0; n++) {
+		const struct catalog_item *item = &s->push.item[p->next++];
+		bytes += item->description.len + item->data.len + item->stems.len;
+		r = write_item(p, s, item, now_us);
+	}
 	if (r == 0 && p->next == s->push.items) {
 		qsort(s->seen, s->seen_n, sizeof(s->seen[0]), compare);
 		p->step = s->push.whole ? STEP_SWEEP : STEP_LOOK;

@@ -106,6 +106,14 @@ static const struct { uint16_t kind; unsigned roles; } allowed[] = {
 };
 /* clang-format on */
 
+size_t
+protocol_frame_max(uint64_t body)
+{
+	uint64_t most = 3 * body + MIB;
+
+	return most < WIRE_FRAME_MAX ? (size_t)most : WIRE_FRAME_MAX;
+}
+
 bool
 protocol_allowed(unsigned roles, uint16_t kind)
 {

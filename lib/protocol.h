@@ -227,6 +227,9 @@ enum protocol_error { E_BAD_REQUEST = 1, E_NOT_ALLOWED, E_NOT_FOUND, E_CONFLICT,
 /* Who may say what: peer uid → role; under ponte up one uid plays all. */
 enum protocol_role { ROLE_NONE = 0, ROLE_WORKER = 1, ROLE_COURIER = 2, ROLE_OPERATOR = 4, ROLE_ALL = 7 };
 bool protocol_allowed(unsigned roles, uint16_t kind);
+/* The longest payload that a keeper of that limits.body reads: a body with what
+ * stands beside it, or the rules of one with their stems and as JSON. */
+size_t protocol_frame_max(uint64_t body);
 
 /* The frame of an error answer.  0 or -ENOMEM. */
 MUST_CHECK int protocol_error(struct buf *out, uint64_t request, uint64_t generation, enum protocol_error, const char *text);

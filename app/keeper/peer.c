@@ -9,8 +9,6 @@
 #include "lib/log.h"
 #include "lib/net.h"
 
-/* Beside a body of limits.body: facts, names, and what else stands in a frame. */
-#define FRAME_BESIDE    (1 * MIB)
 #define READ_AT_ONCE    (4 * MIB)       /* of one peer in one round */
 #define READ_ANYWAY     (64 * KIB)      /* of each, however much is unanswered */
 #define OUT_MAX         (64 * MIB)      /* waiting for a peer that does not read */
@@ -144,7 +142,7 @@ look(struct keeper *k, struct peer *p)
 	if (in.len >= 4) {
 		const unsigned char *b = (const unsigned char *)in.ptr;
 		size_t announced = b[0] | (size_t)b[1] << 8 | (size_t)b[2] << 16 | (size_t)b[3] << 24;
-		if (announced > k->config.limits.body + FRAME_BESIDE)
+		if (announced > protocol_frame_max(k->config.limits.body))
 			return -EMSGSIZE;
 	}
 	int r = wire_frame_read(in, &f);
@@ -173,7 +171,7 @@ may_read(struct keeper *k, struct peer *p)
 static void
 peer_read(struct keeper *k, struct peer *p)
 {
-	size_t limit = WIRE_HEADER + k->config.limits.body + FRAME_BESIDE;
+	size_t limit = WIRE_HEADER + protocol_frame_max(k->config.limits.body);
 	for (size_t got = 0; got < READ_AT_ONCE && !p->whole;) {
 		if (!may_read(k, p)) {
 			p->stalled = true;

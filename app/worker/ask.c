@@ -19,8 +19,7 @@ call(struct request *r, enum call_kind kind, struct slice question, int64_t ms, 
 	wire_put_i64(&out, T_DELAY_MS, ms);
 	wire_put(&out, T_BODY, question);
 	int e = wire_end(&out);
-	/* The workers' deadline begins anew behind it: up to there somebody else is waited for. */
-	atomic_store(&w->slot->granted_us, clock_mono_us() - atomic_load(&w->slot->since_us) + (ms + GRACE_MS) * 1000);
+	worker_waits(w, ms + GRACE_MS);
 	if (e == 0)
 		e = net_call(&w->courier, buf_view(&w->frame), clock_mono_ms() + ms + GRACE_MS, ret);
 	buf_clear(&w->frame);

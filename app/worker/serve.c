@@ -18,7 +18,7 @@
 #include "lib/crypt.h"
 #include "lib/log.h"
 
-#define ARENA_MAX  (4 * MIB)                  /* beside the body, which is not copied into it */
+#define ARENA_MAX  (48 * MIB)           /* beside the body: 20,000 rules, or one document of 16 MiB, with their stems */
 #define BODY_KEEP  (256 * KIB)          /* a larger buffer is given back */
 #define BODY_FIRST (16 * KIB)
 #define OUT_OF_MEMORY "Status: 500 Internal Server Error\r\n\r\n"

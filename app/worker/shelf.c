@@ -12,6 +12,7 @@
 #include "lib/protocol.h"
 
 #define PUSH_MS   25000         /* the addons wait 30 s */
+#define PUSH_BESIDE (16 * KIB)  /* in a frame, beside what is pushed */
 #define NAME_MAX_BYTES 1000
 
 /* ---- items ---- */
@@ -135,6 +136,10 @@ shelf_push(struct request *r, const struct catalog_shelf_push *shelf, size_t she
 	wire_bare(&out, &packed);
 	catalog_pack(shelf, shelves, &out);
 	int e = wire_bare_end(&out);
+	size_t most = protocol_frame_max(w->config->limits.body) - PUSH_BESIDE;
+	if (e == -EMSGSIZE || packed.len > most)
+		return api_refuse(r, REQUEST_R_TOO_LARGE, arena_printf(r->arena, "with what it is found by it is more than %zu bytes: "
+		    "send it in parts, or less of it", most));
 	if (e == 0) {
 		buf_clear(&w->frame);
 		wire_begin(&out, &w->frame, P_CATALOG_PUT, net_caller_next(&w->keeper));
@@ -144,6 +149,7 @@ shelf_push(struct request *r, const struct catalog_shelf_push *shelf, size_t she
 		wire_put(&out, T_BODY, buf_view(&packed));
 		e = wire_end(&out);
 	}
+	worker_waits(w, PUSH_MS);
 	if (e == 0)
 		e = worker_ask(w, PUSH_MS, P_CATALOG_PUT_OK, &f);
 	buf_clear(&w->frame);

@@ -29,6 +29,12 @@ worker_ask(struct worker *w, int64_t ms, uint16_t kind, struct wire_frame *ret)
 }
 
 void
+worker_waits(struct worker *w, int64_t ms)
+{
+	atomic_store(&w->slot->granted_us, clock_mono_us() - atomic_load(&w->slot->since_us) + ms * 1000);
+}
+
+void
 worker_free(struct worker *w)
 {
 	tenant_cache_free(w->tenants);

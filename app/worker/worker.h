@@ -53,6 +53,9 @@ enum worker_exit {
 MUST_CHECK int worker_init(struct worker *, const struct setup *, struct scoreboard *, struct scoreboard_slot *);
 void worker_free(struct worker *);
 
+/* So long somebody else is waited for, who has a deadline of his own: the
+ * workers' deadline begins anew behind it. */
+void worker_waits(struct worker *, int64_t ms);
 #define WORKER_ASK_MS 3000
 /* One request that stands in w->frame, to the keeper; the answer is of that
  * kind, or it is -EPROTO.  *ret until the next call.  0 or -errno. */

@@ -119,25 +119,6 @@ def test_a_token_cannot_be_found_by_trying(shop):
     assert push(i, rules(), token=ours).status == 200, "a token that cannot be guessed is heard"
 
 
-def test_ten_thousand_rules_delay_no_webhook(shop):
-    from conftest import message
-    i = shop
-    import threading
-    done = []
-    t = threading.Thread(target=lambda: done.append(push(i, rules(10000))))
-    t.start()
-    times = []
-    import time
-    while t.is_alive():
-        began = time.monotonic()
-        assert i.send(message("oi", conversation=1 + len(times)), tenant="account_7").status == 200
-        times.append(time.monotonic() - began)
-    t.join()
-    assert done[0].status == 200 and done[0].json["data"]["vectorized_rules"] == 10001, done
-    assert get(i, "?page=500&page_size=20").json["data"]["total_pages"] == 501
-    print(len(times), max(times))
-
-
 @pytest.mark.parametrize("case", ["default", "with the tenant exception for support documents"])
 def test_the_fixture_of_the_field(shop, case):
     fixtures = pathlib.Path(os.environ.get("PONTE_FIXTURES", "")) / "odoo-addon"

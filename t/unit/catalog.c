@@ -179,6 +179,33 @@ broken_off(void)
 	end();
 }
 
+/* What is long is not written a hundred at a time: a webhook would wait for it. */
+static void
+long_texts(void)
+{
+	static char text[100 * 1024];
+	static char name[20][12];
+	static struct catalog_item many[20];
+	struct catalog_counts n;
+	struct catalog_push *job;
+	bool done = false;
+	int steps = 0;
+	begin();
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name[i], sizeof(name[i]), "n%04d", i);
+		many[i] = item(name[i], text, "h");
+		many[i].stems = SLICE("x");
+	}
+	struct catalog_shelf_push p = { .kind = CATALOG_K_DOCUMENT, .item = many, .items = 20 };
+	REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, &job) == 0);
+	for (; !done && steps < 100; steps++)
+		REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
+	catalog_push_free(job);
+	ROW("three at a time", n.written == 20 && steps >= 7 && steps < 12);
+	end();
+}
+
 static const char *
 found(const char *stems, double least, int64_t now_us)
 {
@@ -240,7 +267,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }

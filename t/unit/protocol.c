@@ -101,6 +101,17 @@ other_words_are_no_names(void)
 }
 
 static void
+a_frame_has_a_most(void)
+{
+	static const struct { uint64_t body; size_t most; } row[] = {
+		{ 1024, MIB + 3 * 1024 }, { 16 * MIB, 49 * MIB }, { 21 * MIB, 64 * MIB }, { 64 * MIB, WIRE_FRAME_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++)
+		CU_ASSERT_EQUAL(protocol_frame_max(row[i].body), row[i].most);
+}
+
+static void
 an_error_says_which_and_why(void)
 {
 	CLEANUP(buf_free) struct buf out = { 0 };
@@ -124,6 +135,7 @@ main(void)
 		{ "every name reads back", every_name_reads_back },
 		{ "other words are no names", other_words_are_no_names },
 		{ "an error says which and why", an_error_says_which_and_why },
+		{ "a frame has a most", a_frame_has_a_most },
 	};
 	return unit_run("protocol", tests, ARRAY_LEN(tests), 0);
 }
