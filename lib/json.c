@@ -1,5 +1,6 @@
-/* Long because all of json-c is known here alone. */
+/* All of json-c is known here alone. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -473,51 +474,16 @@ json_copy(const struct json *value)
 /* ---- printing ---- */
 
 int
-json_print(const struct json *j, struct buf *out)
+json_put_number(const struct json *j, struct buf *out)
 {
+	const char *text = json_object_get_userdata(inner(j));
 	size_t n;
-	const char *text = json_object_to_json_string_length(inner(j),
-	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+
+	if (text)
+		return buf_append(out, text, strlen(text));
+	if (json_type_of(j) == JSON_INT)
+		return buf_printf(out, "%" PRId64, json_object_get_int64(inner(j)));
+	/* One that was made here: json-c has its own way to write the shortest of it. */
+	text = json_object_to_json_string_length(inner(j), JSON_C_TO_STRING_PLAIN, &n);
 	return text ? buf_append(out, text, n) : -ENOMEM;
-}
-
-/* What may stand in a string as it is. */
-static size_t
-unescaped(struct slice text)
-{
-	size_t n = 0;
-
-	while (n < text.len) {
-		size_t len = slice_utf8(slice_after(text, n));
-		uint8_t c = (uint8_t)text.ptr[n];
-		if (len == 0 || c < 0x20 || c == '"' || c == '\\')
-			break;
-		n += len;
-	}
-	return n;
-}
-
-int
-json_quote(struct slice text, struct buf *out)
-{
-	int r = buf_append(out, "\"", 1);
-
-	while (r == 0 && text.len > 0) {
-		size_t n = unescaped(text);
-		r = buf_append(out, text.ptr, n);
-		text = slice_after(text, n);
-		if (r < 0 || text.len == 0)
-			break;
-		uint8_t c = (uint8_t)text.ptr[0];
-		if (c == '"' || c == '\\')
-			r = buf_printf(out, "\\%c", c);
-		else if (c == '\n')
-			r = buf_append(out, "\\n", 2);
-		else if (c < 0x20)
-			r = buf_printf(out, "\\u%04x", c);
-		else
-			r = buf_append(out, "\xef\xbf\xbd", 3);
-		text = slice_after(text, 1);
-	}
-	return r < 0 ? r : buf_append(out, "\"", 1);
 }

@@ -59,4 +59,7 @@ MUST_CHECK int json_scan_next(struct json_scan *, struct json_token *ret);
 /* Appends what the text of a KEY or STRING token means, as UTF-8.  0 or -ENOMEM. */
 MUST_CHECK int json_scan_decode(const struct json_token *, struct buf *out);
 
+/* Appends a number as it came, or as it was set.  0 or -ENOMEM. */
+MUST_CHECK int json_put_number(const struct json *, struct buf *out);
+
 #endif

@@ -30,13 +30,14 @@ syntax_mistake(const yaml_parser_t *p, struct slice text, struct settings_errors
 {
 	const char *problem = p->problem ? p->problem : "it cannot be read";
 	switch (p->error) {
+	case YAML_NO_ERROR:             /* the loader's way to say the same */
 	case YAML_MEMORY_ERROR:
 		return -ENOMEM;
 	case YAML_READER_ERROR:
 		settings_mistake(errors, settings_place_of_byte(text, p->problem_offset),
 		    "this is not a text in UTF-8: %s", problem);
 		return 0;
-	case YAML_NO_ERROR: case YAML_SCANNER_ERROR: case YAML_PARSER_ERROR: case YAML_COMPOSER_ERROR:
+	case YAML_SCANNER_ERROR: case YAML_PARSER_ERROR: case YAML_COMPOSER_ERROR:
 	case YAML_WRITER_ERROR: case YAML_EMITTER_ERROR:
 		break;
 	}

@@ -485,12 +485,12 @@ quoting(void)
 {
 	static const struct row row[] = {
 		{ "plain", T("a/b"), 0, 0 }, { "nothing", T(""), 0, 0 },
-		{ "quotes", T("\"\\"), 0, 0 }, { "controls", T("\n\t\0\x1f"), 0, 0 },
+		{ "quotes", T("\"\\"), 0, 0 }, { "controls", T("\n\t\b\f\r\v\0\x1f"), 0, 0 },
 		{ "letters", T("\xc3\xa9\xf0\x9f\x98\x80"), 0, 0 },
 		{ "invalid", T("a\xff\xc3\xed\xa0\x80z"), 0, 0 },
 	};
 	static const char *want[] = {
-		"\"a/b\"", "\"\"", "\"\\\"\\\\\"", "\"\\n\\u0009\\u0000\\u001f\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"",
+		"\"a/b\"", "\"\"", "\"\\\"\\\\\"", "\"\\n\\t\\b\\f\\r\\u000b\\u0000\\u001f\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"",
 		"\"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
