@@ -110,6 +110,8 @@ catalog_open(const char *path, uint64_t wal_limit, struct catalog **ret, char re
 	int r = db_start(&c->db, path, &kind, wal_limit);
 	if (r == 0)
 		r = undo_unfinished(c);
+	if (r == 0)
+		r = db_flushes(&c->db, false);  /* the flip alone: catalog_push_step() */
 	return opened(c, r, path, ret, reterr);
 }
 

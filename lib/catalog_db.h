@@ -9,6 +9,7 @@
 
 struct catalog {
 	struct db db;
+	unsigned  held;                 /* slices in the transaction that is open */
 };
 
 /* Commits when r is 0, else undoes the transaction; returns the result. */

@@ -6,8 +6,9 @@
 
 #include "lib/catalog_db.h"
 
-#define SLICE_ITEMS 150         /* written, or looked at, in one transaction: some milliseconds */
-#define SLICE_BYTES (256 * KIB) /* likewise; the item that goes over it is the last */
+#define SLICE_ITEMS 25          /* written, or looked at, in one go: half a millisecond */
+#define SLICE_BYTES (64 * KIB)  /* likewise; the item that goes over it is the last */
+#define SLICES_HELD 40          /* in one transaction: each costs the index of texts a piece more */
 
 enum step { STEP_LOOK, STEP_WRITE, STEP_SWEEP, STEP_FLIP, STEP_OVER };
 
@@ -62,6 +63,8 @@ catalog_push_free(struct catalog_push *p)
 {
 	if (!p)
 		return;
+	if (p->c && p->c->db.writing && p->step != STEP_OVER)
+		db_rollback(&p->c->db);
 	for (size_t i = 0; i < p->shelves; i++)
 		free(p->shelf[i].seen);
 	free(p->shelf);
@@ -236,10 +239,26 @@ look_on(struct catalog_push *p)
 	return r;
 }
 
+/* ---- transactions: over some slices, between which webhooks are answered ------ */
+
+/* more: a slice like this one follows. */
+static int
+leave(struct catalog *c, int r, bool more)
+{
+	if (r == 0 && more && ++c->held < SLICES_HELD)
+		return 0;
+	c->held = 0;
+	return catalog_leave(c, r);
+}
+
 int
 catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct catalog_counts *ret)
 {
-	int r = db_begin(&p->c->db);
+	/* Only the flip shows what the slices before it wrote, and only it is acknowledged. */
+	bool last = p->step == STEP_FLIP;
+	int r = last ? db_flushes(&p->c->db, true) : 0;
+	if (r == 0)
+		r = db_begin(&p->c->db);
 	if (r == 0)
 		switch (p->step) {
 		case STEP_LOOK:  r = look_on(p);                                  break;
@@ -248,7 +267,9 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 		case STEP_FLIP:  r = flip(p, now_us);                             break;
 		case STEP_OVER:                                                   break;
 		}
-	r = catalog_leave(p->c, r);
+	r = leave(p->c, r, p->step == STEP_WRITE || p->step == STEP_SWEEP);
+	int lazy = last ? db_flushes(&p->c->db, false) : 0;
+	r = r == 0 ? lazy : r;
 	*ret_done = r == 0 && p->step == STEP_OVER;
 	*ret = p->counts;
 	return r;
@@ -269,15 +290,15 @@ catalog_clean(struct catalog *c, bool *ret_more)
 			row[n++] = db_int(q, 0);
 	}
 	*ret_more = n == SLICE_ITEMS;
-	if (r < 0 || n == 0)
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return leave(c, r, false);
 	r = db_begin(&c->db);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = db_run(c, "DELETE FROM found WHERE rowid = ?", DB_I(row[i]));
 		if (r == 0)
 			r = db_run(c, "DELETE FROM item WHERE row = ?", DB_I(row[i]));
 	}
-	return catalog_leave(c, r);
+	return leave(c, r, *ret_more);
 }
 
 int

@@ -326,6 +326,12 @@ look(struct db *d, const struct db_kind *kind, int64_t *ret_version)
 	return 0;
 }
 
+int
+db_flushes(struct db *d, bool yes)
+{
+	return run_text(d, yes ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
 static int
 set_up(struct db *d, const struct db_kind *kind)
 {

@@ -98,6 +98,9 @@ MUST_CHECK int db_commit(struct db *);
 void db_rollback(struct db *);          /* keeps the error's text */
 bool db_over(struct db *);              /* no transaction is open, whatever we think */
 
+/* Between transactions: are commits flushed from here on?  At first all are; one
+ * that is flushes those before it, too.  0 or -EIO. */
+MUST_CHECK int db_flushes(struct db *, bool);
 /* Between transactions: moves the log into the file when it is longer than
  * wal_limit; with `force` now, and empties it.  A full disk is no failure here.
  * 0 or -EIO. */

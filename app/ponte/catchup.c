@@ -12,7 +12,7 @@
 #include "lib/crypt.h"
 
 #define ASK_MS   10000
-#define AGAIN_MS 500
+#define AGAIN_MS 100
 
 struct options {
 	uint16_t kind;                  /* P_CATCHUP or P_PULL */

@@ -202,7 +202,7 @@ long_texts(void)
 	for (; !done && steps < 100; steps++)
 		REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
 	catalog_push_free(job);
-	ROW("three at a time", n.written == 20 && steps >= 7 && steps < 12);
+	ROW("one at a time", n.written == 20 && steps >= 20 && steps < 30);
 	end();
 }
 
