@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""The main job, shown: a signed webhook in, the hub's answer posted.
+"""The main job, shown: a signed webhook in, the hub's answer posted; rules in, and found.
 
 usage: demo.py --build DIR [--once]
 
 Starts `ponte up` with a real nginx in a fresh directory under DIR/demo, a demo
 hub and a demo Chatwoot beside it, sends a signed sample message through nginx
-and says what happens at each hop.  Stays up until Ctrl-C; with --once it ends:
-0 when the reply was posted, 1 when not.
+and says what happens at each hop; then pushes rules as an Odoo addon does, at
+the path that once was 404, and finds one by a word of it.  Stays up until
+Ctrl-C; with --once it ends: 0 when the reply was posted and the rule found, 1
+when not.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "t" / "peers"))
@@ -54,7 +57,7 @@ class Demo:
         self.secret, self.token = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
         self.hub = Peer("hub", latency=0.05)
         self.chatwoot = Peer("chatwoot", token=self.token)
-        self.up = None
+        self.up, self.bearer, self.told = None, None, threading.Event()
         self.began = time.monotonic()
 
     # ---- starting ----
@@ -98,11 +101,16 @@ class Demo:
             f"         accounts: [{{id: {ACCOUNT}}}], inboxes: [{{id: {INBOX}, account: {ACCOUNT}, channel: web}}]}}\n"
             "    senders:\n"
             f"      - {{kind: bot, label: bot, installation: main, account: {ACCOUNT}, secret_file: bot.secret}}\n")
-        run = subprocess.run([str(self.ponte), "--dir", str(self.dir), "tenant", "import", str(where / "tenants.yaml")],
-                             capture_output=True, text=True, timeout=WAIT)
+        self.run("tenant", "import", where / "tenants.yaml")
+        said = self.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json")
+        self.bearer = json.loads(said)["token"]
+        say(f"tenant         {TENANT}: account {ACCOUNT}, inbox {INBOX}, an agent bot with a secret, a token for Odoo's addon; imported")
+
+    def run(self, *words):
+        run = subprocess.run([str(self.ponte), "--dir", str(self.dir), *map(str, words)], capture_output=True, text=True, timeout=WAIT)
         if run.returncode != 0:
-            raise Failed("ponte tenant import: " + (run.stderr or run.stdout).strip())
-        say(f"tenant         {TENANT}: account {ACCOUNT}, inbox {INBOX}, an agent bot with a secret; imported")
+            raise Failed(f"ponte {words[0]} {words[1]}: " + (run.stderr or run.stdout).strip())
+        return run.stdout
 
     # ---- the hops ----
 
@@ -127,6 +135,10 @@ class Demo:
 
     def at_hub(self, request):
         asked = request["json"] or {}
+        if asked.get("event") == "knowledge.changed":
+            self.hop("hub", f"was told that {', '.join(asked['changed'])} rules changed; answered {request['status']}")
+            self.told.set()
+            return
         texts = [m.get("text") for m in asked.get("messages", [])]
         self.hop("hub", f"was asked about conversation {asked.get('conversation_id')}: {texts}, "
                         f"key {request['headers'].get('idempotency-key')}; answered {request['status']}")
@@ -149,11 +161,8 @@ class Demo:
         mac = hmac.new(self.secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Chatwoot-Timestamp": timestamp,
                    "X-Chatwoot-Signature": "sha256=" + mac}
-        host, _, port = self.https.removeprefix("https://").rpartition(":")
         path = f"/webhook/chatwoot/{TENANT}/bot"
-        connection = http.client.HTTPSConnection(
-            host, int(port), timeout=WAIT, context=ssl.create_default_context(cafile=self.dir / "tls/cert.pem"))
-        connection.connect()    # so that the times below are ponte's and not TLS's
+        connection = self.connect()
         say("")
         say(f"A customer writes: {message['content']!r}")
         self.began = time.monotonic()
@@ -174,6 +183,47 @@ class Demo:
                                    capture_output=True, text=True, timeout=WAIT)
             raise Failed(f"no reply was posted within {WAIT:.0f} s ({e})\n{queue.stdout}{queue.stderr}") from e
 
+    def connect(self):
+        host, _, port = self.https.removeprefix("https://").rpartition(":")
+        connection = http.client.HTTPSConnection(
+            host, int(port), timeout=WAIT, context=ssl.create_default_context(cafile=self.dir / "tls/cert.pem"))
+        connection.connect()    # so that the times are ponte's and not TLS's
+        return connection
+
+    def ask(self, connection, method, path, body=None):
+        """`data` of the answer."""
+        raw = json.dumps(body).encode() if body else None
+        self.hop("Odoo" if body else "hub", f"{method} {path}" + (f", {len(raw)} bytes" if raw else ""))
+        connection.request(method, path, raw, {"Authorization": "Bearer " + self.bearer, "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        said = answer.read().decode("utf-8", "replace")
+        if answer.status != 200:
+            raise Failed(f"{method} {path}: {answer.status} {said}")
+        return json.loads(said)["data"]
+
+    def rules(self):
+        rules = [("Troca", "Trocamos qualquer peça em até 30 dias, com a nota fiscal.", "return"),
+                 ("Entrega", "Entregamos na cidade no mesmo dia; o frete é grátis acima de R$ 200.", "delivery"),
+                 ("Parcelamento", "Em até 6 vezes sem juros no cartão.", "payment")]
+        body = {"basic_info": {"company_name": "Loja"}, "temporary_rules": [],
+                "permanent_rules": [{"name": n, "description": d, "type": t} for n, d, t in rules]}
+        connection = self.connect()
+        say("")
+        say("Odoo's addon pushes the shop's rules, to the path that was 404 once:")
+        self.began = time.monotonic()
+        data = self.ask(connection, "POST", "/webhook/api/v1/business-rules/sync", body)
+        self.hop("ponte", f"has stored {data['vectorized_rules']} rules; {data['sync_status']}")
+        if not self.told.wait(WAIT):
+            raise Failed(f"the hub was not told of the rules within {WAIT:.0f} s")
+        say("")
+        say("The hub looks for what a customer asks:")
+        self.began = time.monotonic()
+        found = self.ask(connection, "GET", "/api/v1/business-rules/semantic-search?query=" + urllib.parse.quote("trocar pecas") + "&limit=1")
+        connection.close()
+        if [r["name"] for r in found] != ["Troca"]:
+            raise Failed(f"the rule was not found: {found}")
+        self.hop("ponte", f"found {found[0]['name']!r}, {found[0]['similarity_score']:.2f} of the words: {found[0]['description']!r}")
+
     # ---- the end ----
 
     def stay(self):
@@ -182,6 +232,7 @@ class Demo:
         say("")
         say(f"    {self.ponte} --dir {self.dir} send --conversation {CONVERSATION} --text \"And in red?\"")
         say(f"    {self.ponte} --dir {self.dir} queue list")
+        say(f"    curl --cacert {self.dir}/tls/cert.pem -H \"Authorization: Bearer {self.bearer}\" {self.https}/api/v1/business-rules/active")
         say("")
         say(f"What the roles log: {self.dir}/ponte.log.  Ctrl-C ends it.")
         self.began = time.monotonic()
@@ -221,6 +272,7 @@ def main():
         demo.watch()
         demo.send()
         time.sleep(0.2)         # the watcher's last line
+        demo.rules()
         if not args.once:
             demo.stay()
         failed = False
@@ -235,7 +287,7 @@ def main():
         if demo:
             demo.stop(keep=failed)
     if args.once and not failed:
-        say("demo: the reply was posted")
+        say("demo: the reply was posted, and the rule found")
     return 1 if failed else 0
 
 

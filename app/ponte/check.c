@@ -136,6 +136,19 @@ list_page(struct cli *cli, struct slice after, struct wire_frame *ret)
 	return net_call(&cli->keeper, buf_view(&out), clock_mono_ms() + ASK_MS, ret);
 }
 
+/* What an addon will not find, the exception first that most of them need. */
+static void
+check_odoo(struct findings *f, const struct tenant *t)
+{
+	if (!t->odoo.given)
+		return;
+	if (t->odoo.open[TENANT_OPEN_DOCUMENTS].n == 0)
+		finding(f, false, "tenant " SLICE_FMT ": support documents come without a token from Odoo's addon and are answered 401; "
+		    "name Odoo's address: odoo: {open: {documents: [ADDRESS]}}", SLICE_ARG(t->name));
+	if (t->odoo.url.len > 0 && t->odoo.key.len == 0)
+		finding(f, false, "tenant " SLICE_FMT ": there is no key for its Odoo; it is not read", SLICE_ARG(t->name));
+}
+
 static void
 check_tenants(struct cli *cli, struct findings *f)
 {
@@ -163,6 +176,7 @@ check_tenants(struct cli *cli, struct findings *f)
 				return;
 			}
 			check_tenant(cli, f, &t);
+			check_odoo(f, &t);
 			last = t.name;
 		}
 		more = count > before && wire_u64(answer.payload, T_MORE, 0) != 0;

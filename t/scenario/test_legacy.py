@@ -189,3 +189,18 @@ def test_what_is_another_tenants_stays_so(make, tmp_path):
     r = bring(i, root2, check=False)
     assert r.returncode == 1 and "the token is another tenant's" in r.stderr
     assert shown(i, "account_10") is None
+
+
+def test_check_names_what_an_addon_will_not_find(make, tmp_path):
+    i = make(nginx=False)
+    root = tmp_path / "config"
+    account(root, "account_7", token="account_7-3f9c21ab", password="''")
+    bring(i, root)
+    said = i.run("check", check=False).stdout
+    assert "note:  tenant account_7: support documents come without a token" in said and "open: {documents: [ADDRESS]}" in said
+    assert "note:  tenant account_7: there is no key for its Odoo" in said and "wrong: tenant account_7 has no hub" in said
+    assert said.index("support documents") < said.index("no key for its Odoo")
+    (i.dir / "import").mkdir(exist_ok=True)
+    (i.dir / "import" / "odoo.key").write_text("odoo-key\n")
+    i.tenant("account_7", extra="    odoo: {url: \"https://odoo.example.com\", db: a, login: b, key_file: odoo.key, open: {documents: [127.0.0.1]}}\n")
+    assert "account_7" not in i.run("check").stdout
