@@ -7,7 +7,7 @@
 
 /* Some are of the addons' own: the courier leaves out what this Odoo has not. */
 #define FIELDS "[\"name\",\"default_code\",\"list_price\",\"ai_price\",\"categ_id\",\"description\",\"description_sale\"," \
-	"\"semantic_description\"]"
+	"\"semantic_description\",\"semantic_description_verified\"]"
 
 int64_t
 products_left_ms(const struct request *r, int64_t patience_ms)

@@ -205,7 +205,7 @@ on_product_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	struct asked odoo = { 0 }, written = { 0 };
-	const struct json *record;
+	const struct json *record, *mark;
 	struct product p = { 0 };
 	struct slice text;
 	char now[CLOCK_TEXT];
@@ -229,7 +229,9 @@ on_product_sync(struct request *r)
 	fill_product(record, &p);
 	p.description = text.len > 0 ? text : p.description;
 	bool stored = products_store(r, &p, 1);
-	if (stored && !wants_no_update(doc) &&
+	/* Without the addon's own module Odoo has no such field. */
+	bool marks = json_get(record, "semantic_description_verified", &mark) != JSON_ABSENT && !wants_no_update(doc);
+	if (stored && marks &&
 	    !odoo_product_write(r, id, "semantic_description_verified", SLICE("true"), products_left_ms(r, PATIENCE_MS), &written))
 		stored = ask_refuse(r, &written);
 	if (stored) {

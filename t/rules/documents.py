@@ -185,7 +185,19 @@ def documents():
                 check(False, f"{path}: Python block {n + 1}: {e}")
 
 
-for rule in (commands, words, settings, codes, documents):
+def defects():
+    """Each of them once, in order, and each test that is named is there."""
+    rows = re.findall(r"^\| (D-\d+) \| .+ \| (.+) \|$", read("docs/DEFECTS.md"), re.M)
+    check([r[0] for r in rows] == [f"D-{n:02}" for n in range(1, 57)], "docs/DEFECTS.md: not D-01 to D-56, each once")
+    for name, shown in rows:
+        tests = re.findall(r"`(test_\w+\.py)::(test_\w+)`", shown)
+        check(tests or "not ours: " in shown or "lib/" in shown or "t/rules/" in shown, f"{name} is shown by nothing")
+        for file, test in tests:
+            path = TOP / "t/scenario" / file
+            check(path.exists() and f"\ndef {test}(" in path.read_text(), f"{name}: there is no {file}::{test}")
+
+
+for rule in (commands, words, settings, codes, documents, defects):
     rule()
 print(f"rules/documents: {passed} passed, {failed} failed, 0 skipped")
 sys.exit(failed != 0)

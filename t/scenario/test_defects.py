@@ -1,0 +1,72 @@
+"""What the replaced server did wrong and no other scenario names (docs/DEFECTS.md)."""
+
+import json
+import time
+
+import pytest
+
+from odoo import OdooServer
+from test_addon_sync import TOKEN as ADDON_TOKEN
+from test_addon_sync import credentials, send
+from test_products import connect, post
+from test_rules import bearer, get, push, rules, shop  # noqa: F401
+
+
+@pytest.mark.parametrize("path", ["/credentials/get", "/api/v1/credentials/get", "/api/v1/credentials", "/api/v1/credentials/account_7",
+                                  "/webhook/api/v1/credentials/get", "/configs/account_7/default/credentials", "/odoo-webhook/", "/mapping/"])
+def test_d28_no_path_gives_a_secret(shop, path):  # noqa: F811
+    i = shop
+    assert send(i, credentials(odoo_url="https://odoo.example.com", odoo_password="s3nha-exemplo")).status == 200
+    for method in ("GET", "POST"):
+        a = i.ask(method, path, "{}" if method == "POST" else None, bearer(ADDON_TOKEN))
+        assert a.status == 404 and a.json["code"] == "NOT_FOUND_ERROR", a
+        assert b"s3nha" not in a.body
+
+
+def test_d42_a_temporary_rule_ends_by_the_clock(shop):  # noqa: F811
+    """Not by a state that somebody stored once."""
+    i = shop
+    at = lambda s: time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + s))     # noqa: E731
+    rows = [{"name": name, "description": "pão", "type": "payment", "date_start": start, "date_end": end}
+            for name, start, end in (("agora", at(-60), at(3)), ("depois", at(3), False), ("sempre", False, False), ("nunca", at(-60), at(-30)))]
+    assert push(i, rules(0, temporary_rules=rows)).json["data"]["temporary_rules"] == 4
+    seen = lambda: {r["name"] for r in get(i, "/active").json["data"]}                     # noqa: E731
+    found = lambda: {r["name"] for r in get(i, "/semantic-search?query=p%C3%A3o").json["data"]}     # noqa: E731
+    assert seen() == found() == {"agora", "sempre"}
+    time.sleep(4)
+    assert seen() == found() == {"depois", "sempre"}
+
+
+def test_d44_a_product_of_which_everything_is_false_is_listed(make):
+    odoo = OdooServer().start()
+    odoo.model("product.template", list_price="float", ai_price="float", categ_id="many2one", default_code="char", description="html",
+               description_sale="text")
+    odoo.add("product.template", name="Sem nada")
+    odoo.add("product.template", name="Pão", list_price=0.8, default_code="P1", categ_id=(3, "Pães"))
+    try:
+        i = make(allow=[odoo.url.split("//")[1]])
+        connect(i, odoo)
+        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        data = post(i, "/list").json["data"]
+        assert sorted(p["name"] for p in data["products"]) == ["Pão", "Sem nada"], data
+        empty = next(p for p in data["products"] if p["name"] == "Sem nada")
+        assert not [k for k, v in empty.items() if v is False and k not in ("in_vector_db", "has_description", "synced")], empty
+        assert post(i, "/1/sync").status == 200
+        assert not [r for r in odoo.requests if r["method"] == "write"], "this Odoo has no field for the mark"
+        odoo.model("product.template", semantic_description_verified="boolean")
+        for row in odoo.models["product.template"].values():
+            row["semantic_description_verified"] = False
+        connect(i, odoo, key="odoo-key", timeout="60s")         # another record: the fields are asked for anew
+        assert post(i, "/1/sync", {"skip_odoo_update": True}).status == 200
+        assert odoo.models["product.template"][1]["semantic_description_verified"] is False
+        assert post(i, "/1/sync").status == 200
+        assert odoo.models["product.template"][1]["semantic_description_verified"] is True
+    finally:
+        odoo.stop()
+
+
+def test_d52_an_odoo_url_needs_no_port(shop):  # noqa: F811
+    i = shop
+    for url in ("https://odoo.example.com", "http://odoo.example.com/", "https://odoo.example.com:8069"):
+        assert send(i, credentials(odoo_url=url, odoo_password="s3nha-exemplo")).status == 200, url
+        assert json.loads(i.run("tenant", "show", "account_7", "--json").stdout)["odoo"]["url"] == url.rstrip("/")
