@@ -18,7 +18,7 @@
 #define ANSWER_MAX  (64 * MIB)
 #define CONNECT_MS  (10 * MS_PER_S)
 
-enum step { STEP_LOGIN, STEP_TYPES, STEP_EXECUTE };
+enum step { STEP_VERSION, STEP_LOGIN, STEP_TYPES, STEP_EXECUTE };
 struct odoo_ask {
 	struct slice  model, method;
 	struct value *args, *kwargs;            /* kwargs NULL: none */
@@ -78,6 +78,7 @@ peer_of(struct courier *c, const struct call *call)
 	if (mark != 0 && p->mark != mark) {
 		forget_models(p);
 		p->mark = mark;
+		p->known = false;
 		p->uid = 0;
 		p->key = p->refused = 0;
 		p->refused_until_ms = 0;
@@ -206,6 +207,8 @@ write_step(struct call *call, const struct odoo_login *login)
 	int r;
 
 	switch (q->step) {
+	case STEP_VERSION:
+		return odoo_xmlrpc.version(&call->body);
 	case STEP_LOGIN:
 		return odoo_xmlrpc.authenticate(login, call->memory, &call->body);
 	case STEP_TYPES:
@@ -236,7 +239,7 @@ send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struc
 	if (r == 0)
 		r = write_step(call, &login);
 	url = arena_printf(call->memory, SLICE_FMT "%s", SLICE_ARG(o->url),
-	    odoo_xmlrpc.path(call->odoo->step == STEP_LOGIN ? ODOO_COMMON : ODOO_OBJECT));
+	    odoo_xmlrpc.path(call->odoo->step <= STEP_LOGIN ? ODOO_COMMON : ODOO_OBJECT));
 	if (r == -EINVAL) {
 		call_over(call, CALL_FAULT, "a text in it holds what XML cannot carry");
 	} else if (r < 0 || url.len == 0) {
@@ -282,7 +285,7 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 		call_over(call, CALL_UNREACHABLE, "Odoo did not answer lately; it is asked again in %lld s", (long long)(wait_ms + 999) / 1000);
 	else {
 		const struct odoo_fields *known = fields_of(p, call->odoo->model);
-		call->odoo->step = p->uid == 0 ? STEP_LOGIN : wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
+		call->odoo->step = !p->known ? STEP_VERSION : p->uid == 0 ? STEP_LOGIN : wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
 		if (call->odoo->step == STEP_EXECUTE && known)
 			trim_fields(call->odoo, known, call->memory);
 		send_step(c, call, p, t, now_ms);
@@ -360,6 +363,22 @@ learn_model(struct odoo_peer *p, struct slice model, const struct value *types)
 	m->fields = fields;
 }
 
+/* value NULL: it does not want to say. */
+static void
+found(struct odoo_peer *p, const struct tenant *t, const struct value *value)
+{
+	struct odoo_version v = { .major = 0 };
+	const char *remark;
+	char text[24] = "unknown";
+
+	p->known = true;
+	if (value && odoo_version_of(value, &v) == 0)
+		snprintf(text, sizeof(text), "%d.%d", v.major, v.minor);
+	remark = odoo_version_remark(&v);
+	log_event(LOG_NOTICE, "odoo-found", LOG_STR("tenant", p->tenant), LOG_TEXT("url", t->odoo.url), LOG_STR("version", text),
+	    LOG_STR("remark", remark ? remark : ""));
+}
+
 static void
 give(struct call *call, const struct odoo_peer *p, struct value *value)
 {
@@ -378,6 +397,10 @@ static void
 understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, int64_t now_ms)
 {
 	switch (call->odoo->step) {
+	case STEP_VERSION:
+		found(p, t, answer->value);
+		again(call, 0, now_ms);
+		return;
 	case STEP_LOGIN:
 		if (answer->value->type != VALUE_INT || answer->value->number <= 0) {
 			refused(call, p, t, now_ms);
@@ -403,6 +426,11 @@ understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struc
 static void
 judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, bool of_odoo, int64_t now_ms)
 {
+	if (call->odoo->step == STEP_VERSION && of_odoo && answer->outcome != ODOO_OK && answer->outcome != ODOO_AGAIN) {
+		found(p, t, NULL);
+		again(call, 0, now_ms);
+		return;
+	}
 	switch (answer->outcome) {
 	case ODOO_OK:
 		understood(call, p, t, answer, now_ms);

@@ -16,6 +16,7 @@ struct odoo_model { char name[80]; struct odoo_fields *fields; };
 struct odoo_peer {
 	char     tenant[65];
 	uint64_t mark;                  /* of the tenant's record */
+	bool     known;                 /* its version was asked for */
 	int64_t  uid;                   /* 0: not known */
 	unsigned key;                   /* 0: key, 1: next_key */
 	unsigned refused;               /* bits: keys that were */

@@ -28,41 +28,6 @@ odoo_only_reads(struct slice method)
 	return false;
 }
 
-/* Keyset pages: offsets repeat and skip rows where the order has ties. */
-void
-odoo_page(struct arena *a, const struct value *domain, int64_t after, int64_t limit, const char *const fields[], struct slice lang,
-    struct value **ret_args, struct value **ret_kwargs)
-{
-	struct value *args = value_list(a), *terms = value_list(a), *term = value_list(a), *kwargs = value_record(a);
-	struct value *list = value_list(a), *context = value_record(a);
-
-	value_add(term, value_text(a, SLICE("id")));
-	value_add(term, value_text(a, SLICE(">")));
-	value_add(term, value_int(a, after));
-	value_add(terms, term);
-	for (const struct value *t = domain ? domain->in.first : NULL; t; t = t->next) {
-		struct value *copy = value_none(a);     /* a value stands in one list */
-		if (!copy)
-			break;
-		*copy = *t;
-		copy->next = NULL;
-		value_add(terms, copy);
-	}
-	value_add(args, terms);
-	for (size_t i = 0; fields[i]; i++)
-		value_add(list, value_text(a, slice_of(fields[i])));
-	value_set(kwargs, SLICE("fields"), list);
-	value_set(kwargs, SLICE("limit"), value_int(a, limit));
-	value_set(kwargs, SLICE("order"), value_text(a, SLICE("id")));
-	value_set(context, SLICE("active_test"), value_bool(a, false));
-	value_set(context, SLICE("bin_size"), value_bool(a, true));
-	if (lang.len > 0)
-		value_set(context, SLICE("lang"), value_text(a, lang));
-	value_set(kwargs, SLICE("context"), context);
-	*ret_args = args;
-	*ret_kwargs = kwargs;
-}
-
 /* ---- versions ---- */
 
 /* {"server_version_info": [16, 0, 0, "final", 0, ""], …}; of the cloud the first

@@ -64,11 +64,6 @@ extern const struct odoo_codec odoo_xmlrpc;
 
 /* May the method be asked twice without harm? */
 bool odoo_only_reads(struct slice method);
-/* One page of a model by its ids: search_read of those of the domain above
- * `after`, at most `limit`.  domain: a list of terms; NULL: all.  lang empty:
- * the user's.  Archived ones are seen; binaries come as their sizes. */
-void odoo_page(struct arena *, const struct value *domain, int64_t after, int64_t limit, const char *const fields[],
-    struct slice lang, struct value **ret_args, struct value **ret_kwargs);
 
 /* ---- versions ---- */
 

@@ -100,6 +100,16 @@ def test_an_addon_that_sends_no_rules_asks_for_a_pull(shop, odoo):
     assert sorted(shop.hub.requests[0]["json"]["changed"]) == ["document", "permanent", "temporary"]
 
 
+@pytest.mark.parametrize("step", [{"fault": (1, "no"), "times": 0}, {"raw": b"<?xml version='1.0'?>\n<methodResponse><params><param><value>x</value></param></params></methodResponse>"}])
+def test_an_odoo_that_does_not_say_its_version_is_read(shop, odoo, step):
+    odoo.script = [dict(step, method="version")]
+    assert sync(shop)["done"] and len(names(shop)) == 1204
+    assert [e["version"] for e in shop.events("odoo-found")] == ["unknown"]
+    assert len([r for r in odoo.requests if r["method"] == "version"]) == 1
+    odoo.script = []
+    assert sync(shop)["done"] and len(shop.events("odoo-found")) == 1, "asked once"
+
+
 def test_models_that_are_not_there_leave_their_shelves(make):
     odoo = OdooServer(version=19).start()
     odoo.model("business.support.document", content="html")
@@ -110,6 +120,8 @@ def test_models_that_are_not_there_leave_their_shelves(make):
     i.ask("POST", BASE + "/sync", json.dumps({"permanent_rules": [{"name": "Fica", "description": "x", "type": "product"}], "temporary_rules": []}),
           {"Authorization": "Bearer " + i.token})
     assert sync(i)["documents"] == 1 and names(i) == {"Fica"}
+    found, = i.events("odoo-found")
+    assert found["version"] == "19.0" and "Odoo 22" in found["remark"] and found["url"] == odoo.url
     odoo.models.clear()
     i.ask("POST", BASE + "/sync", "{}", {"Authorization": "Bearer " + i.token})
     odoo.stop()
