@@ -70,7 +70,7 @@ fail(struct pull *u, const char *why)
 
 /* ---- records as items ------------------------------------------------------------ */
 
-/* Of a reference or a selection: its text. */
+/* What the addon would not push is left out: archived, hidden, or a draft. */
 static int
 take_record(struct pull *u, const struct value *record)
 {

@@ -70,3 +70,39 @@ def test_d52_an_odoo_url_needs_no_port(shop):  # noqa: F811
     for url in ("https://odoo.example.com", "http://odoo.example.com/", "https://odoo.example.com:8069"):
         assert send(i, credentials(odoo_url=url, odoo_password="s3nha-exemplo")).status == 200, url
         assert json.loads(i.run("tenant", "show", "account_7", "--json").stdout)["odoo"]["url"] == url.rstrip("/")
+
+
+def test_an_odoo_that_answers_for_another_database_has_a_code(make):
+    """Nothing of it is stored, and what was stored stays."""
+    odoo = OdooServer(db="padaria").start()
+    odoo.model("business.rule.item", description="text", rule_type="selection", visible_in_ai="boolean")
+    odoo.add("business.rule.item", name="De outra loja")
+    try:
+        i = make(allow=[odoo.url.split("//")[1]])
+        connect(i, odoo)                    # asks for the database "shop"
+        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        assert push(i, rules(2), token=i.token).status == 200
+        a = post(i, "/list")
+        assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR") and "database" in a.json["error"]["message"], a
+        r = i.run("tenant", "sync", "account_7", check=False)
+        assert r.returncode == 1 and "database" in r.stderr, r
+        assert len(get(i, "/active", token=i.token).json["data"]) == 3
+        # It is the other Odoo's address: the login there is good, the key is not ours.
+        odoo.db, odoo.keys = "shop", {"another-key"}
+        assert (post(i, "/list").json["code"]) == "ODOO_AUTHENTICATION_ERROR"
+        assert i.run("tenant", "sync", "account_7", check=False).returncode == 1
+        assert len(get(i, "/active", token=i.token).json["data"]) == 3
+    finally:
+        odoo.stop()
+
+
+@pytest.mark.parametrize("field", ["description", "type", "date_start", "date_end"])
+def test_false_for_a_text_is_an_empty_one(shop, field):  # noqa: F811
+    i = shop
+    row = {"name": "Regra", "description": "texto", "type": "product", "date_start": False, "date_end": False}
+    assert push(i, rules(0, temporary_rules=[dict(row, **{field: False})])).json["data"]["vectorized_rules"] == 1
+    assert len(get(i, "/active").json["data"]) == 1
+    for wrong in (True, 7, [], {}):
+        a = push(i, rules(0, temporary_rules=[dict(row, **{field: wrong})]))
+        assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and f"temporary_rules[0].{field}" in a.json["error"]["message"], a
+    assert len(get(i, "/active").json["data"]) == 1

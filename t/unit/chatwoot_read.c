@@ -1,3 +1,4 @@
+/* Long because its tables are: one row for each form that an event was seen in. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Long because its servers, good and bad, stand here too: one process plays both sides. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>

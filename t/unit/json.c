@@ -1,3 +1,4 @@
+/* Long because its tables are: one row for each way a text can be wrong. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

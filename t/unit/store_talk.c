@@ -1,6 +1,7 @@
 /* What the store does for a conversation beyond passing messages on: bursts,
  * answers in parts, answers later, posts of unknown outcome, no answer at all,
- * and the operator's hand. */
+ * and the operator's hand.  Long because each is a story of its own in one small
+ * world (store_world.h). */
 #include "t/unit/store_world.h"
 
 /* ---- helpers ---- */
