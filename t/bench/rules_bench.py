@@ -323,7 +323,7 @@ def main():
     p.add_argument("--json", metavar="FILE")
     args = p.parse_args()
     if args.short:
-        args.rules, args.runs, args.seconds = 1000, 1, 5
+        args.rules, args.runs, args.seconds = 1000, 1, 2
     root = pathlib.Path(tempfile.mkdtemp(prefix="ponte-rules-"))
     bench, out = Bench(args.build.resolve(), root, args), None
     try:
