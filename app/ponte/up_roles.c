@@ -112,7 +112,7 @@ environment(const struct up_child *child)
 static _Noreturn void
 become(const struct up_child *child, pid_t parent)
 {
-	sigset_t none;
+	sigset_t mask;
 
 	setpgid(0, 0);
 	if (prctl(PR_SET_PDEATHSIG, child->stop_signal) < 0 || getppid() != parent)
@@ -125,8 +125,11 @@ become(const struct up_child *child, pid_t parent)
 			_exit(127);
 	environment(child);
 	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* A reload that meets a role before it listens to signals waits until it does. */
+	sigemptyset(&mask);
+	if (child->fd_names)
+		sigaddset(&mask, SIGHUP);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	execv(child->argv[0], (char *const *)child->argv);
 	log_event(LOG_ERROR, "cannot-start", LOG_STR("program", child->argv[0]), LOG_STR("why", strerror(errno)));
 	_exit(127);

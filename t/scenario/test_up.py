@@ -190,3 +190,14 @@ def test_nginx_inherits_a_socket_at_which_no_worker_can_sleep(ponte):
                 assert flags & os.O_NONBLOCK, f"nginx {pid} holds a blocking socket"
                 seen += 1
     assert seen >= 2
+
+
+@pytest.mark.parametrize("role", ["keeper", "courier", "worker"])
+def test_a_reload_that_meets_a_role_at_its_start_is_heard(make, role):
+    ponte = make(nginx=False)
+    for n in range(3):
+        ponte.kill("ponte-" + role)
+        wait_for(lambda: len([e for e in ponte.events("started", role="up") if e["program"] == role]) == n + 2, show=ponte.log_tail)
+        ponte.process.send_signal(signal.SIGHUP)        # some milliseconds before it listens to signals
+        wait_for(lambda: len(ponte.events("reloaded", role=role)) == n + 1, show=ponte.log_tail)
+    assert not [e for e in ponte.events("died") if e["signal"] == signal.SIGHUP], ponte.log_tail()
