@@ -171,6 +171,7 @@ static int
 read_tree(struct legacy_import *li)
 {
 	static const char *const mappings[] = { "chatwoot_mapping.json", "chatwoot_mapping.yaml" };
+	static const char *const unread[] = { "account_mapping.yaml", "credentials.yaml", "webhook_config.yaml" };
 	struct arena *a = li->cli->arena;
 	struct slice root = arena_printf(a, "%s/domains", li->dir);
 	const char **domain = directories(li, root.ptr);
@@ -186,6 +187,11 @@ read_tree(struct legacy_import *li)
 			if (path.len == 0 || read_account(li, path.ptr, *domain, *account) != EXIT_DONE)
 				return EXIT_FAILED;
 		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(unread); i++) {
+		struct slice file = arena_printf(a, "%s/%s", li->dir, unread[i]);
+		if (file.len && access(file.ptr, F_OK) == 0)
+			remark(li, file.ptr, (struct settings_place){ 0, 0 }, "it is not read: an account is known by domains/ and the mapping");
 	}
 	/* The newer one counts where both are there. */
 	for (size_t i = 0; i < ARRAY_LEN(mappings) && !there; i++) {

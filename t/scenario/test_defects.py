@@ -106,3 +106,24 @@ def test_false_for_a_text_is_an_empty_one(shop, field):  # noqa: F811
         a = push(i, rules(0, temporary_rules=[dict(row, **{field: wrong})]))
         assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and f"temporary_rules[0].{field}" in a.json["error"]["message"], a
     assert len(get(i, "/active").json["data"]) == 1
+
+
+def test_h3_an_answer_of_fifty_megabytes_has_a_code_and_bounded_memory(make):
+    odoo = OdooServer().start()
+    odoo.model("product.template", list_price="float")
+    try:
+        i = make(allow=[odoo.url.split("//")[1]])
+        connect(i, odoo)
+        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        assert post(i, "/list").status == 200
+        head = b"<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><array><data>\n"
+        rows = b"<value><struct><member><name>id</name><value><int>1</int></value></member></struct></value>\n" * (50 * 1024 * 1024 // 92)
+        odoo.script = [{"method": "search_count", "raw": head + rows + b"</data></array></value>\n</param>\n</params>\n</methodResponse>\n"}]
+        a = post(i, "/list")
+        assert a.status == 502 and a.json["code"] in ("ODOO_OPERATION_ERROR", "ODOO_CONNECTION_ERROR"), a
+        courier = i.pids("ponte-courier")[0]
+        peak = int(next(line.split()[1] for line in open(f"/proc/{courier}/status") if line.startswith("VmHWM:")))
+        assert peak < 160 * 1024, f"{peak} KiB"
+        assert post(i, "/list").status == 200, "and the next one is as before"
+    finally:
+        odoo.stop()

@@ -73,15 +73,16 @@ def test_a_tree_becomes_tenants(make, odoo, key, tmp_path):
     account(root, "account_7", url=odoo.url + "/", password="ENC:" + base64.urlsafe_b64encode(fernet(PASSWORD)).decode())
     account(root, "account_8", "bakery", token="account_8-00c0ffee", password="ENC:another-secret",
             more="company_metadata:\n  name: Padaria\n")
+    (root / "webhook_config.yaml").write_text("default_domain: retail\n")
     (root / "chatwoot_mapping.yaml").write_text(
         "accounts:\n  '7': {account_id: account_7, domain: retail}\n  '8': {account_id: account_8}\n  '9': retail\n"
         "inboxes:\n  '31': {account_id: account_7, domain: bakery}\n")
 
     r = bring(i, root, "--fernet-key", key, "--dry-run")
     assert "would import account_7: domain retail, Odoo " + odoo.url + " with its password, its token, 2 mappings" in r.stdout, r.stdout
-    assert "2 tenants, 3 remarks; nothing was written" in r.stdout
+    assert "2 tenants, 4 remarks; nothing was written" in r.stdout
     for line in ("credentials.yaml:3:23: it is marked as encrypted and is not", "config.yaml:17:3: company_metadata is not taken",
-                 "chatwoot_mapping.yaml:4:3: 9 is not taken"):
+                 "chatwoot_mapping.yaml:4:3: 9 is not taken", "webhook_config.yaml: it is not read"):
         assert line in r.stderr, r.stderr
     assert shown(i, "account_7") is None
 
