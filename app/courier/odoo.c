@@ -236,6 +236,9 @@ send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struc
 	}
 	struct odoo_login login = { .db = o->db, .login = o->login, .key = key, .uid = p->uid };
 	buf_clear(&call->body);
+	/* At once: a buffer that grows leaves copies of the key behind. */
+	if (r == 0)
+		r = buf_reserve(&call->body, 8 * KIB + 16 * call->asked.len);
 	if (r == 0)
 		r = write_step(call, &login);
 	url = arena_printf(call->memory, SLICE_FMT "%s", SLICE_ARG(o->url),
