@@ -51,6 +51,9 @@ struct tenant_manners {
 enum tenant_signature { TENANT_SIGNATURE_ENFORCE, TENANT_SIGNATURE_OBSERVE, TENANT_SIGNATURE_OFF };
 enum { TENANT_OPEN_DOCUMENTS, TENANT_OPEN_TOOLS, TENANT_OPEN_VIEWS, TENANT_OPEN_COUNT };
 struct tenant_open { struct slice *address; size_t n; };        /* as of a sender; none: closed */
+/* Where nothing is said of them. */
+#define TENANT_ODOO_TIMEOUT_MS 130000
+#define TENANT_ODOO_PULL_MS    86400000
 struct tenant_odoo {
 	bool         given;                 /* false: nothing was said of an Odoo */
 	struct slice url, db, login;        /* url empty: none is called */

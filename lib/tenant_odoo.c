@@ -65,7 +65,7 @@ tenant_odoo_read(struct slice g, struct arena *a, struct tenant_odoo *ret)
 	*ret = (struct tenant_odoo){
 		.url = wire_text(g, TAG_URL), .db = wire_text(g, TAG_DB), .login = wire_text(g, TAG_LOGIN), .key = wire_text(g, TAG_KEY),
 		.next_key = wire_text(g, TAG_NEXT_KEY), .lang = wire_text(g, TAG_LANG), .secret = wire_text(g, TAG_SECRET),
-		.pace_ms = wire_i64(g, TAG_PACE_MS, 0), .timeout_ms = wire_i64(g, TAG_TIMEOUT_MS, 130000),
+		.pace_ms = wire_i64(g, TAG_PACE_MS, 0), .timeout_ms = wire_i64(g, TAG_TIMEOUT_MS, TENANT_ODOO_TIMEOUT_MS),
 		.pull_ms = wire_i64(g, TAG_PULL_MS, 0),
 	};
 	if (!wire_ok(g) || signature > TENANT_SIGNATURE_OFF || (ret->url.len > 0 && http_url_split(ret->url, &url) != 0))

@@ -22,9 +22,6 @@
 #define TENANTS_MAX 1000
 #define FILE_LIMIT  (4 * MIB)
 #define NODES_LIMIT (64 * MIB)
-/* As a tenant's file has them that says nothing of it (docs/odoo.md). */
-#define ODOO_TIMEOUT_MS 130000
-#define ODOO_PULL_MS    (24 * 60 * 60 * MS_PER_S)
 
 struct legacy_import {
 	struct cli          *cli;
@@ -209,7 +206,7 @@ make_record(const struct secret_key *outgoing, const struct legacy_tenant *t, st
 {
 	struct tenant said = {
 		.name = t->account, .domain = t->domain, .mapping = t->mapping, .mappings = t->mappings,
-		.odoo = { .given = t->url.len > 0, .url = t->url, .db = t->db, .login = t->login, .timeout_ms = ODOO_TIMEOUT_MS, .pull_ms = ODOO_PULL_MS },
+		.odoo = { .given = t->url.len > 0, .url = t->url, .db = t->db, .login = t->login, .timeout_ms = TENANT_ODOO_TIMEOUT_MS, .pull_ms = TENANT_ODOO_PULL_MS },
 	};
 	CLEANUP(buf_free) struct buf sealed = { 0 };
 	int r = 0;

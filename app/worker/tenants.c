@@ -19,8 +19,6 @@
 
 #define TOKEN_LABEL SLICE("odoo-addon")
 #define TEXT_MAX    200
-#define ODOO_TIMEOUT_MS 130000
-#define ODOO_PULL_MS    (24 * 60 * 60 * MS_PER_S)
 
 struct sync {
 	struct request    *r;
@@ -80,7 +78,7 @@ read_credentials(struct sync *s, struct slice *ret_key)
 	struct tenant_odoo *o = &s->said.odoo;
 	struct http_url url;
 
-	*o = (struct tenant_odoo){ .timeout_ms = ODOO_TIMEOUT_MS, .pull_ms = ODOO_PULL_MS };
+	*o = (struct tenant_odoo){ .timeout_ms = TENANT_ODOO_TIMEOUT_MS, .pull_ms = TENANT_ODOO_PULL_MS };
 	if (!read_text(s, s->inner, "domain", 64, &s->said.domain) || !read_text(s, s->inner, "odoo_url", 2000, &o->url) ||
 	    !read_text(s, s->inner, "odoo_db", TEXT_MAX, &o->db) || !read_text(s, s->inner, "odoo_username", TEXT_MAX, &o->login) ||
 	    !read_text(s, s->inner, "odoo_password", 4096, ret_key))
