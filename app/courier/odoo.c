@@ -5,9 +5,9 @@
 
 #include "app/courier/courier.h"
 #include "app/courier/odoo.h"
+#include "app/courier/odoo_ask.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
-#include "lib/json.h"
 #include "lib/log.h"
 #include "lib/value_json.h"
 
@@ -17,23 +17,6 @@
 #define TRIES_MAX   5                           /* requests of one call, logins and types among them */
 #define ANSWER_MAX  (64 * MIB)
 #define CONNECT_MS  (10 * MS_PER_S)
-
-enum step { STEP_VERSION, STEP_LOGIN, STEP_TYPES, STEP_EXECUTE };
-struct odoo_ask {
-	struct slice  model, method;
-	struct value *args, *kwargs;            /* kwargs NULL: none */
-	bool          reads;
-	enum step     step;
-};
-
-/* What a worker may ask: products, and no more.  Who breaks into a worker must
- * not have the whole of Odoo. */
-static const struct { const char *model, *method[4]; } allowed[] = {
-	{ "product.template", { "read", "search_read", "search_count", "write" } },
-	{ "product.category", { "read", "search_read" } },
-};
-
-static const char *const written[] = { "list_price", "ai_price", "semantic_description_verified" };
 
 /* ---- peers --------------------------------------------------------------- */
 
@@ -94,95 +77,6 @@ fields_of(const struct odoo_peer *p, struct slice model)
 		if (slice_eq(model, slice_of(p->model[i].name)))
 			return p->model[i].fields;
 	return NULL;
-}
-
-/* ---- what is asked ------------------------------------------------------- */
-
-/* write([ids], {values}) of fields that the endpoints write. */
-static bool
-may_write(const struct odoo_ask *q)
-{
-	const struct value *values = value_at(q->args, 1);
-	bool good = values && values->type == VALUE_RECORD && value_count(q->args) == 2 && !q->kwargs;
-
-	for (const struct value *v = good ? values->in.first : NULL; v && good; v = v->next) {
-		good = false;
-		for (size_t i = 0; i < ARRAY_LEN(written) && !good; i++)
-			good = slice_eq(v->name, slice_of(written[i]));
-	}
-	return good;
-}
-
-static bool
-may_ask(const struct odoo_ask *q)
-{
-	if (slice_eq(q->method, SLICE("write")) && !may_write(q))
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
-		for (size_t k = 0; k < ARRAY_LEN(allowed[i].method); k++)
-			if (allowed[i].method[k] && slice_eq(q->model, slice_of(allowed[i].model)) && slice_eq(q->method, slice_of(allowed[i].method[k])))
-				return true;
-	return false;
-}
-
-/* False: the call is over. */
-static bool
-read_ask(struct call *call)
-{
-	CLEANUP(json_freep) struct json *doc = NULL;
-	const struct json *model, *method, *args, *kwargs;
-	struct arena *a = call->memory;
-	struct odoo_ask *q = arena_take(a, sizeof(*q));
-	int r = q ? json_parse(call->asked, &doc) : -ENOMEM;
-
-	if (r == 0) {
-		json_get(doc, "model", &model);
-		json_get(doc, "method", &method);
-		q->model = arena_copy(a, json_text(model));
-		q->method = arena_copy(a, json_text(method));
-		q->reads = odoo_only_reads(q->method);
-		if (json_get(doc, "args", &args) == JSON_ARRAY)
-			r = value_of_json(args, a, &q->args);
-		else
-			q->args = value_list(a);
-		if (r == 0 && json_get(doc, "kwargs", &kwargs) == JSON_OBJECT)
-			r = value_of_json(kwargs, a, &q->kwargs);
-	}
-	call->odoo = q;
-	if (r < 0 || arena_overflowed(a))
-		call_over(call, CALL_BUSY, "out of memory, or a number that Odoo cannot take");
-	else if (q->model.len == 0 || q->method.len == 0 || q->method.ptr[0] == '_')
-		call_over(call, CALL_NOT_ALLOWED, "a call of Odoo needs a model and a public method");
-	else if (!call->done && !may_ask(q))
-		call_over(call, CALL_NOT_ALLOWED, "Odoo is not asked for that by others than the courier");
-	return call->state != CALL_S_OVER;
-}
-
-/* Fields that this Odoo does not have are left out: which there are depends on
- * the generation of the addons. */
-static void
-trim_fields(const struct odoo_ask *q, const struct odoo_fields *known, struct arena *a)
-{
-	struct value *list = NULL, *kept;
-
-	for (struct value *m = q->kwargs ? q->kwargs->in.first : NULL; m; m = m->next)
-		if (slice_eq(m->name, SLICE("fields")) && m->type == VALUE_LIST)
-			list = m;
-	if (!list || !(kept = value_list(a)))
-		return;
-	for (struct value *v = list->in.first, *next; v; v = next) {
-		next = v->next;
-		v->next = NULL;
-		if (v->type != VALUE_TEXT || odoo_field_type(known, v->text) != ODOO_T_NONE)
-			value_add(kept, v);
-	}
-	list->in = kept->in;
-}
-
-static bool
-wants_types(const struct odoo_ask *q)
-{
-	return slice_eq(q->method, SLICE("read")) || slice_eq(q->method, SLICE("search_read"));
 }
 
 /* ---- sending ------------------------------------------------------------- */
@@ -272,7 +166,7 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 		call_over(call, CALL_NOT_CONFIGURED, "the tenant has no Odoo (odoo: in its file)");
 		return;
 	}
-	if (!call->odoo && !read_ask(call))
+	if (!call->odoo && !odoo_ask_read(call))
 		return;
 	if (!(p = peer_of(c, call))) {
 		call_over(call, CALL_BUSY, "out of memory");
@@ -288,9 +182,9 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 		call_over(call, CALL_UNREACHABLE, "Odoo did not answer lately; it is asked again in %lld s", (long long)(wait_ms + 999) / 1000);
 	else {
 		const struct odoo_fields *known = fields_of(p, call->odoo->model);
-		call->odoo->step = !p->known ? STEP_VERSION : p->uid == 0 ? STEP_LOGIN : wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
+		call->odoo->step = !p->known ? STEP_VERSION : p->uid == 0 ? STEP_LOGIN : odoo_ask_wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
 		if (call->odoo->step == STEP_EXECUTE && known)
-			trim_fields(call->odoo, known, call->memory);
+			odoo_ask_trim(call->odoo, known, call->memory);
 		send_step(c, call, p, t, now_ms);
 	}
 }
