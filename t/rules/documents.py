@@ -4,6 +4,7 @@
 commands    each command of `ponte --help`, with its verbs and options, stands in
             man/ponte.1 and in the completion; and neither names one that there
             is not
+guides      both languages show the same commands; each alarm stands in both
 words       states and kinds of deliveries, as lib/protocol.h has them
 settings    a setting that a document names is one; so is a tenant's manner
 codes       a refusal that docs/hub.md names is one, and the channel limits are the code's
@@ -154,6 +155,33 @@ def codes():
     check({f"{int(n):,}" for n in most} == set(re.findall(r"\d+,\d{3}", table)), "docs/hub.md: the table of channel limits")
 
 
+# ---- guides ----
+
+# Words that each guide has in its own language.
+SAME = (("loja", "shop"), ("meu-hub", "my-hub"), ("corpo.json", "body.json"))
+
+
+def commands_shown(path):
+    text = re.sub(r"^```.*?^```", "", read(path), flags=re.M | re.S)
+    lines = re.findall(r"^    (\S.*)$", text, re.M) + re.findall(r"`((?:sudo )?(?:ponte|systemctl|journalctl) [^`]+)`", text)
+    bare = {re.sub(r"\s+#.*", "", line) for line in lines}
+    for here, there in SAME:
+        bare = {line.replace(here, there) for line in bare}
+    return bare
+
+
+def guides():
+    english, portuguese = "docs/OPERATION.md", "docs/pt-BR/OPERACAO.md"
+    for line in sorted(commands_shown(english) ^ commands_shown(portuguese)):
+        check(False, f"{english} and {portuguese}: one of them alone has: {line}")
+    sources = "".join(p.read_text() for d in ("app", "lib") for p in (TOP / d).rglob("*.c"))
+    alarms = set(re.findall(r'LOG_ALARM, "([a-z-]+)"', sources))
+    check(len(alarms) > 5, "the alarms could not be read")
+    for path in (english, portuguese):
+        for event in alarms:
+            check(f"| `{event}` |" in read(path), f"{path}: the alarm {event} is not explained")
+
+
 # ---- documents ----
 
 def slug(heading):
@@ -197,7 +225,7 @@ def defects():
             check(path.exists() and f"\ndef {test}(" in path.read_text(), f"{name}: there is no {file}::{test}")
 
 
-for rule in (commands, words, settings, codes, documents, defects):
+for rule in (commands, guides, words, settings, codes, documents, defects):
     rule()
 print(f"rules/documents: {passed} passed, {failed} failed, 0 skipped")
 sys.exit(failed != 0)
