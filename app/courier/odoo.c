@@ -79,6 +79,25 @@ fields_of(const struct odoo_peer *p, struct slice model)
 	return NULL;
 }
 
+/* A call to that place is under way, whoever asks: DEST_NEVER.  Else when the
+ * pause after the last one ends. */
+static int64_t
+free_at_ms(const struct odoos *all, const struct odoo_peer *p)
+{
+	int64_t at = 0;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct odoo_peer *q = all->item[i];
+		if (memcmp(q->place, p->place, sizeof(p->place)) != 0)
+			continue;
+		if (q->busy)
+			return DEST_NEVER;
+		if (q->next_ms > at)
+			at = q->next_ms;
+	}
+	return at;
+}
+
 /* ---- sending ------------------------------------------------------------- */
 
 static int
@@ -172,12 +191,14 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 		call_over(call, CALL_BUSY, "out of memory");
 		return;
 	}
-	int64_t wait_ms = breaker_wait_ms(&p->breaker, now_ms);
+	crypt_sha256(t->odoo.url, p->place);
+	crypt_sha256(t->odoo.db, p->place + CRYPT_SHA256);
+	int64_t free_ms = free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
 	if (p->refused_until_ms > now_ms)
 		call_over(call, CALL_DENIED, "Odoo refused login and key; it is asked again when the tenant is imported anew, or in %lld s",
 		    (long long)(p->refused_until_ms - now_ms) / 1000);
-	else if (p->busy || p->next_ms > now_ms)
-		call->at_ms = p->busy ? DEST_NEVER : p->next_ms;
+	else if (free_ms > now_ms)
+		call->at_ms = free_ms;
 	else if (wait_ms > 0)
 		call_over(call, CALL_UNREACHABLE, "Odoo did not answer lately; it is asked again in %lld s", (long long)(wait_ms + 999) / 1000);
 	else {
@@ -369,9 +390,10 @@ free_peer(struct courier *c, struct odoo_peer *p, const struct tenant *t, int64_
 {
 	p->busy = false;
 	p->next_ms = now_ms + (t ? t->odoo.pace_ms : 0);
+	/* All who wait look again: whoever shares the place, and its record may have changed. */
 	for (struct call *other = c->calls.first; other; other = other->next)
-		if (other->state == CALL_S_TURN && other->at_ms == DEST_NEVER && strcmp(other->tenant, p->tenant) == 0)
-			other->at_ms = p->next_ms;
+		if (other->state == CALL_S_TURN && other->at_ms == DEST_NEVER)
+			other->at_ms = now_ms;
 }
 
 void

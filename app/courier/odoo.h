@@ -1,5 +1,5 @@
-/* odoo: the Odoos that calls go to.  One call at a time to each, with the
- * tenant's pause between two; the uid is asked for once and kept, the types of
+/* odoo: the Odoos that calls go to.  One call at a time to each database, whose
+ * tenant it may be, with the tenant's pause between two; the uid is asked for once and kept, the types of
  * a model's fields likewise; a key that is refused is not tried again and
  * again, the one that is to follow it is tried once. */
 #ifndef PONTE_COURIER_ODOO_H
@@ -7,6 +7,7 @@
 
 #include "app/courier/calls.h"
 #include "app/courier/dest.h"
+#include "lib/crypt.h"
 #include "lib/odoo/odoo.h"
 #include "lib/tenant.h"
 
@@ -16,6 +17,7 @@ struct odoo_model { char name[80]; struct odoo_fields *fields; };
 struct odoo_peer {
 	char     tenant[65];
 	uint64_t mark;                  /* of the tenant's record */
+	uint8_t  place[2 * CRYPT_SHA256];       /* of URL and database: tenants may share one */
 	bool     known;                 /* its version was asked for */
 	int64_t  uid;                   /* 0: not known */
 	unsigned key;                   /* 0: key, 1: next_key */

@@ -45,6 +45,18 @@ def make_shop(make, odoos, settings):
     return i
 
 
+def test_two_tenants_of_one_database_take_turns(make, odoos):
+    shared = odoos[0]
+    i = make_shop(make, (shared, shared), "workers: {hooks: 1, api: 8}\n")
+    assert listed(i, "slow") == listed(i, "quick") == (200, None)
+    shared.script = [{"method": "search_count", "delay": 0.2, "times": 0}]
+    shared.most_in_flight = 0
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda n: listed(i, ("slow", "quick")[n % 2]), range(4)))
+    assert ends == [(200, None)] * 4
+    assert shared.most_in_flight == 1
+
+
 def listed(i, tenant, path=BASE + "/list"):
     a = i.ask("POST", path, "{}", i.bearer[tenant])
     return a.status, (a.json.get("code") or (a.json.get("error") or {}).get("code")) if a.status != 200 else None
