@@ -92,6 +92,19 @@ def test_what_cannot_be_read_whole_changes_nothing(shop, odoo, step):
     assert after["removed"] == 1203
 
 
+def test_an_odoo_with_another_database_changes_nothing(shop, odoo):
+    sync(shop)
+    before = names(shop)
+    odoo.db = "other"
+    odoo.models["business.rule.item"].clear()
+    r = shop.run("tenant", "sync", TENANT, check=False)
+    assert r.returncode == 1 and "there is no such database" in r.stderr and "Traceback" not in r.stderr, r
+    assert names(shop) == before
+    a = shop.ask("POST", "/api/v1/products/list", "{}", {"Authorization": "Bearer " + shop.token})
+    assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR") and b"Traceback" not in a.body, a.body
+    assert names(shop) == before
+
+
 def test_an_addon_that_sends_no_rules_asks_for_a_pull(shop, odoo):
     a = shop.ask("POST", BASE + "/sync", json.dumps({"basic_info": {"company_name": "Padaria"}}), {"Authorization": "Bearer " + shop.token})
     assert (a.status, a.json["data"]["sync_status"], a.json["data"]["vectorized_rules"]) == (200, "queued", 0)
