@@ -50,7 +50,8 @@ enum protocol_kind {
 
 	/* courier → keeper */
 	P_HELLO = 11,       /* T_DELIVERY per batch key still held; T_CRASHED delivery that the courier was
-	                     * building or judging when it died.  → P_HELLO_OK: T_DELIVERY per batch it may go on with */
+	                     * building or judging when it died, T_CRASHES of it before.
+	                     * → P_HELLO_OK: T_DELIVERY per batch it may go on with */
 	P_HELLO_OK,
 	P_CLAIM = 13,       /* T_MAX batches, T_BUSY groups {T_NAME tenant, T_DEST}: destinations to leave out.
 	                     * → P_CLAIM_OK: T_BATCH groups (below), T_DELAY_MS until something is due (absent: nothing waits) */

@@ -28,6 +28,7 @@ struct scoreboard_slot {
 	_Atomic int64_t  since_us;          /* clock_mono_us(): request began / became idle */
 	_Atomic int64_t  granted_us;        /* worker: what this request may take beside the workers' deadline */
 	_Atomic uint64_t delivery;          /* courier: being built or judged, 0: none */
+	_Atomic uint64_t crashes;           /* courier: how often that one had crashed a courier before */
 	_Atomic uint32_t route;             /* worker: row of the route table, + 1 */
 	_Atomic uint64_t body_digest;       /* worker: first 8 bytes of SHA-256 of the body */
 	_Atomic uint64_t key;               /* worker, courier: secret_key_mark() of the key it has read */
@@ -53,7 +54,7 @@ struct scoreboard {
  * layout.  mode 0660.  0 or -errno. */
 MUST_CHECK int scoreboard_open(const char *path, struct scoreboard **ret);
 void scoreboard_close(struct scoreboard *);
-/* Empties the momentary fields of a slot (not its counters, not `delivery`) for this process. */
+/* Empties the momentary fields of a slot (not its counters, not `delivery` and its `crashes`) for this process. */
 void scoreboard_take(struct scoreboard_slot *);
 #define scoreboard_count(slot, name) \
 	atomic_fetch_add_explicit(&(slot)->name, 1, memory_order_relaxed)

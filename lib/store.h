@@ -265,9 +265,10 @@ struct store_caught_up { struct slice tenant, installation; int64_t since_us, th
 MUST_CHECK int store_caught_up(struct store *, const struct store_caught_up *);
 
 /* A courier says which batches it still holds and what crashed it (0:
- * nothing).  Those it may go on with are handed to granted(); all other claims
- * are released, and wait until `not_before_us`. */
-struct store_hello { const int64_t *held; size_t helds; int64_t crashed, now_us, not_before_us; };
+ * nothing), which had done so `crashes` times before: what was heard already
+ * is not counted again.  Those it may go on with are handed to granted(); all
+ * other claims are released, and wait until `not_before_us`. */
+struct store_hello { const int64_t *held; size_t helds; int64_t crashed, crashes, now_us, not_before_us; };
 MUST_CHECK int store_hello(struct store *, const struct store_hello *, void (*granted)(void *, int64_t key), void *context);
 /* Its connection is gone: releases every claim. */
 MUST_CHECK int store_release(struct store *, int64_t now_us, int64_t not_before_us, size_t *ret_released);

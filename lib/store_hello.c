@@ -95,9 +95,10 @@ store_release(struct store *s, int64_t now_us, int64_t not_before_us, size_t *re
 	return r < 0 ? r : db_leave(s, release_but(s, NULL, 0, now_us, not_before_us, ret_released));
 }
 
-/* The courier died while it was building or judging this one. */
+/* The courier died while it was building or judging this one.  Whoever says so
+ * may die before it hears that we know, and then the next one says it again. */
 static int
-charge(struct store *s, int64_t id, int64_t now_us)
+charge(struct store *s, int64_t id, int64_t crashes, int64_t now_us)
 {
 	const struct slice why = SLICE("crashed the courier 3 times");
 	struct delivery d, m[STORE_BATCH_MEMBERS];
@@ -105,7 +106,7 @@ charge(struct store *s, int64_t id, int64_t now_us)
 	int r = delivery_load(s, id, &d);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (d.state > DELIVERY_CLAIMED || d.batch == 0 || d.begun != BEGUN_NO)
+	if (d.state > DELIVERY_CLAIMED || d.batch == 0 || d.begun != BEGUN_NO || d.crashes != crashes)
 		return 0;
 	r = delivery_members(s, d.lane, (enum delivery_state)d.state, d.batch, m, &n);
 	bool dead = d.crashes + 1 >= STORE_CRASHES_MAX;
@@ -159,7 +160,7 @@ static int
 hello(struct store *s, const struct store_hello *h, void (*granted)(void *, int64_t), void *context)
 {
 	size_t released = 0;
-	int r = h->crashed ? charge(s, h->crashed, h->now_us) : 0;
+	int r = h->crashed ? charge(s, h->crashed, h->crashes, h->now_us) : 0;
 	for (size_t i = 0; r == 0 && i < h->helds; i++) {
 		r = grant(s, h->held[i]);
 		if (r == 0)

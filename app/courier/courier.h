@@ -47,6 +47,7 @@ struct courier {
 	struct secret_key    key;           /* outgoing.key; never intake.key */
 	struct scoreboard   *board;
 	uint64_t             crashed;       /* what our predecessor died at; 0: nothing, or told */
+	uint64_t             crashes;       /* how often that had happened with it before */
 	struct client       *client;
 	struct client       *old[OLD_CLIENTS];  /* of before a reload: each ends what it has in flight */
 	bool                 client_stale;  /* to be replaced, and no place among the old ones yet */

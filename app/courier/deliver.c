@@ -35,9 +35,16 @@ vtable(enum delivery_dest dest)
 /* What is being built or judged is noted where the next courier finds it:
  * should these very bytes kill us, they are charged and nothing else is. */
 static void
-working_on(struct courier *c, uint64_t delivery)
+working_on(struct courier *c, const struct delivery *d)
 {
-	atomic_store(&c->board->courier.delivery, delivery);
+	atomic_store(&c->board->courier.crashes, d->crashes);
+	atomic_store(&c->board->courier.delivery, d->key);
+}
+
+static void
+working_on_none(struct courier *c)
+{
+	atomic_store(&c->board->courier.delivery, 0);
 }
 
 void
@@ -159,10 +166,10 @@ job_build(struct courier *c, struct job *j, const struct tenant *t, int64_t now_
 		j->find_after = j->delivery.message;
 		note_part(j);
 	}
-	working_on(c, j->delivery.key);
+	working_on(c, &j->delivery);
 	CRASH_POINT("courier-build");
 	int r = build_request(c, j, t, &why, &verdict, &delay);
-	working_on(c, 0);
+	working_on_none(c);
 
 	if (r > 0) {
 		outcome_never_sent(c, j, verdict, delay, why, now_ms);
@@ -263,10 +270,10 @@ deliver_finished(struct courier *c, const struct client_result *res, int64_t now
 	struct judgement g;
 	CRASH_POINT("courier-after-send");
 	crash_after_step(j);
-	working_on(c, j->delivery.key);
+	working_on(c, &j->delivery);
 	CRASH_POINT("courier-judge");
 	judge_result(c, j, res, &g);
-	working_on(c, 0);
+	working_on_none(c);
 	if (g.step != STEP_NONE)
 		take_step(c, j, &g, now_ms);
 	else

@@ -49,6 +49,7 @@ struct delivery {
 	struct slice        tenant, installation;
 	int64_t             account, conversation, inbox;
 	unsigned            attempt;        /* this one, from 1 */
+	uint64_t            crashes;        /* of a courier, by this one, until now */
 	struct slice        payload;        /* Chatwoot: lib/chatwoot/answer.h */
 	int64_t             message;        /* Chatwoot: of its event */
 	bool                lookup;         /* Chatwoot: it may have been posted */

@@ -247,8 +247,10 @@ say_hello(struct courier *c)
 	ask(&c->link, &w, P_HELLO);
 	for (size_t i = 0; i < c->jobs.n; i++)
 		wire_put_u64(&w, T_DELIVERY, c->jobs.item[i]->delivery.key);
-	if (c->crashed)
+	if (c->crashed) {
 		wire_put_u64(&w, T_CRASHED, c->crashed);
+		wire_put_u64(&w, T_CRASHES, c->crashes);
+	}
 	c->link.hello = asked(&c->link, &w);
 	return c->link.hello != 0;
 }
@@ -267,6 +269,7 @@ on_hello_ok(struct courier *c, struct slice payload, int64_t now_ms)
 	l->complained = false;
 	l->ever_greeted = true;
 	if (c->crashed) {
+		CRASH_POINT("courier-told");
 		/* Told, and on record: the slot is ours from here on. */
 		c->crashed = 0;
 		atomic_store(&c->board->courier.delivery, 0);

@@ -62,6 +62,7 @@ delivery_read(struct slice group, struct arena *a, struct delivery *ret)
 		.conversation = wire_i64(group, T_CONVERSATION, 0),
 		.inbox = wire_i64(group, T_INBOX, 0),
 		.attempt = (unsigned)wire_u64(group, T_ATTEMPT, 1),
+		.crashes = wire_u64(group, T_CRASHES, 0),
 		.payload = wire_text(group, T_PAYLOAD),
 		.message = wire_i64(group, T_MESSAGE, 0),
 		.lookup = wire_u64(group, T_LOOKUP, 0) != 0,

@@ -141,6 +141,7 @@ setup_all(struct courier *c)
 	if (r != 0)
 		return r;
 	c->crashed = atomic_load(&c->board->courier.delivery);
+	c->crashes = atomic_load(&c->board->courier.crashes);
 	scoreboard_take(&c->board->courier);
 	atomic_store(&c->board->courier.key, secret_key_mark(&c->key));
 	keeper_link_init(&c->link, set->listen.keeper.ptr);

@@ -82,7 +82,7 @@ on_hello(struct keeper *k, struct peer *p, const struct wire_frame *f)
 			held[i++] = value_i64(field.value);
 	struct store_hello hello = {
 		.held = held, .helds = n, .crashed = wire_i64(f->payload, T_CRASHED, 0),
-		.now_us = k->now_us, .not_before_us = first_after_start(k),
+		.crashes = wire_i64(f->payload, T_CRASHES, 0), .now_us = k->now_us, .not_before_us = first_after_start(k),
 	};
 	answer_begin(k, &w, P_HELLO_OK, f->request);
 	int r = store_hello(k->store, &hello, put_granted, &w);

@@ -168,7 +168,7 @@ def judge(ponte, load):
     for id, event in load.acked.items():
         hub = [r for r in by_event[event] if r["kind"] == "hub"]
         assert len(hub) == 1, f"message {id}, event {event}: {by_event[event]}"
-        assert hub[0]["state"] == "done", hub
+        assert hub[0]["state"] == "done", story_of(ponte, hub)
     turn = at_the_hub(ponte)
     missing = set(load.acked) - set(turn)
     assert not missing, f"acknowledged, never at the hub: {sorted(missing)[:5]}"

@@ -18,7 +18,7 @@ import pytest
 
 import conftest
 from conftest import TOP, message, status_changed, wait_for
-from stories import (UNDER_LOAD, House, answer_later, ended, listings, nothing_twice, posts, rows_of, say, states, tenants,
+from stories import (UNDER_LOAD, House, Orders, answer_later, ended, listings, nothing_twice, posts, rows_of, say, states, tenants,
                      token_of)
 from test_crash import Load, judge
 from tools import alarms, delivery, refused
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(not BUILD, reason="PONTE_BUILD_CRASH names no bu
 POINTS = sorted({name for room in ("app", "lib") for path in (TOP / room).rglob("*.[ch]")
                  for name in re.findall(r'CRASH_POINT\("([^"]+)"\)', path.read_text())})
 AT_FIRST = ["keeper-migrates", "keeper-migrated"]       # once in a store's life
+AFTER_ANOTHER = ["courier-told"]                        # passed by who follows on one that died
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def crash(make, monkeypatch, tmp_path):
     monkeypatch.setattr(conftest, "PONTE", pathlib.Path(BUILD or ".").resolve() / "app/ponte/ponte")
     log = tmp_path / "crashes"
 
-    def start(point, turn=1, times=1, **kw):
-        env = {"PONTE_CRASH_AT": f"{point}:{turn}", "PONTE_CRASH_LOG": str(log), "PONTE_CRASH_TIMES": str(times)}
+    def start(point, turn=1, times=1, more=(), **kw):
+        env = {"PONTE_CRASH_AT": f"{point}:{turn}", "PONTE_CRASH_LOG": str(log), "PONTE_CRASH_TIMES": str(times), **dict(more)}
         return make(settings="workers: {hooks: 4, api: 2}\n", env=env, **kw), lambda: log.stat().st_size if log.exists() else 0
     return start
 
@@ -87,7 +88,7 @@ talk.next = 100
 
 def test_each_point_has_a_story():
     """All that the tree has, and none that it has no more."""
-    assert POINTS == sorted([*UNDER_LOAD, *STORIES, *AT_FIRST])
+    assert POINTS == sorted([*UNDER_LOAD, *STORIES, *AT_FIRST, *AFTER_ANOTHER])
 
 
 def test_l1_killed_at_each_step_of_a_message_once(fresh):
@@ -318,6 +319,19 @@ def test_o4_others_are_not_charged_for_the_crashes_of_one(crash):
     assert crashes() == 2
     charged = [r["crashes"] for r in ponte.queue() if r["crashes"]]
     assert sum(charged) == 2, charged
+    ponte.check_store()
+
+
+def test_o4_a_crash_that_is_told_again_is_one_crash(crash, tmp_path):
+    """The courier that says what its predecessor died at dies of something else, again and again."""
+    orders = Orders(tmp_path)
+    ponte, crashes = crash("courier-told", times=3, more=orders.env)
+    ponte.tenant()
+    orders.arm("courier-build")
+    event = ponte.send(message(conversation=666)).json["event_id"]
+    wait_for(lambda: (delivery(ponte, event, "reply") or {}).get("state") == "done", 40, show=ponte.log_tail)
+    assert crashes() == 3 and not orders.open()
+    assert delivery(ponte, event)["crashes"] == 1
     ponte.check_store()
 
 

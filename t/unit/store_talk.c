@@ -491,7 +491,7 @@ poison(void)
 	message(w, 1, 1);
 	for (int i = 0; i < STORE_CRASHES_MAX; i++) {
 		ROW("a message", claim(w) == 1 && w->got[0].dest == DEST_HUB);
-		struct store_hello h = { .crashed = w->got[0].key, .now_us = w->now, .not_before_us = w->now };
+		struct store_hello h = { .crashed = w->got[0].key, .crashes = i, .now_us = w->now, .not_before_us = w->now };
 		ROW("kills the courier", store_hello(w->s, &h, NULL, NULL) == 0);
 	}
 	ROW("it is set aside, and the customer is not left alone", claimed_kind(w, DELIVERY_K_REPLY) && w->got[0].n == 1);
