@@ -108,9 +108,9 @@ enum protocol_kind {
 	                     * none; -1: until its one try has ended)}; T_MAX the ceiling */
 	P_DESTINATIONS_OK,
 
-	/* worker → courier; P_PULL of an operator, too */
+	/* worker → courier; P_CALL and P_PULL of an operator, too */
 	P_CALL = 75,        /* T_NAME tenant, T_KIND enum call_kind, T_DELAY_MS how long it is waited for, T_BODY what is asked:
-	                     *   CALL_ODOO  {"model","method","args":[…],"kwargs":{…}}; what may be asked: app/courier/odoo.c
+	                     *   CALL_ODOO  {"model","method","args":[…],"kwargs":{…}}; what may be asked: app/courier/odoo_ask.c
 	                     *   CALL_HUB   the body of a POST to the hub
 	                     * → P_CALL_OK: T_RESULT enum call_result, T_BODY the answer (JSON), T_REASON a sentence */
 	P_CALL_OK,

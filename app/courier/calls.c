@@ -144,7 +144,7 @@ has_its_share(const struct courier *c, struct slice tenant)
 }
 
 int
-calls_asked(struct courier *c, uint64_t asker, const struct wire_frame *f, struct buf *out, int64_t now_ms)
+calls_asked(struct courier *c, uint64_t asker, bool operator, const struct wire_frame *f, struct buf *out, int64_t now_ms)
 {
 	struct slice tenant = wire_text(f->payload, T_NAME), body = wire_text(f->payload, T_BODY);
 	uint64_t kind = wire_u64(f->payload, T_KIND, 0);
@@ -164,6 +164,7 @@ calls_asked(struct courier *c, uint64_t asker, const struct wire_frame *f, struc
 		return r;
 	call->request = f->request;
 	call->asker = asker;
+	call->operator = operator;
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* calls: what a worker asks of a tenant's Odoo or hub, and waits
+/* calls: what a worker or an operator asks of a tenant's Odoo or hub, and waits
  * for (P_CALL).  Nothing of it is kept: who waits hears how it ended, and who
  * has gone away hears nothing.
  *
@@ -27,6 +27,7 @@ struct call {
 	enum call_state state;
 	uint64_t        asker, request; /* its connection, and the frame; asker 0: it has gone */
 	enum call_kind  kind;
+	bool            operator;       /* who asks; else a worker, who may ask for less */
 	char            tenant[65];
 	int64_t         deadline_ms;
 	int64_t         at_ms;          /* TURN: not before */
@@ -50,7 +51,8 @@ struct calls { struct call *first; size_t n; };
 void calls_free(struct calls *);
 /* 0: an answer stands in out, or the call waits and calls_collect() gives it.
  * -ENOMEM. */
-MUST_CHECK int calls_asked(struct courier *, uint64_t asker, const struct wire_frame *, struct buf *out, int64_t now_ms);
+MUST_CHECK int calls_asked(struct courier *, uint64_t asker, bool operator, const struct wire_frame *, struct buf *out,
+    int64_t now_ms);
 /* The answers for that connection.  0 or -ENOMEM. */
 MUST_CHECK int calls_collect(struct courier *, uint64_t asker, struct buf *out);
 void calls_gone(struct courier *, uint64_t asker);

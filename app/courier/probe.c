@@ -102,7 +102,7 @@ answer(struct courier *c, const struct probe *p, const struct wire_frame *f, str
 	if (f->kind == P_DESTINATIONS && is_operator(p))
 		return answer_destinations(c, f, out, now_ms);
 	if (f->kind == P_CALL)
-		return calls_asked(c, p->id, f, out, now_ms);
+		return calls_asked(c, p->id, is_operator(p), f, out, now_ms);
 	if (f->kind == P_PULL)
 		return pull_asked(c, is_operator(p), f, out, now_ms);
 	if (f->kind == P_SEAL)

@@ -36,6 +36,7 @@ static const struct command commands[] = {
 	{ "tenant",  cmd_tenant,  "tenant import FILE [--dry-run] | list | show NAME | remove NAME [--force]\n"
 	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run]  [--json]\n"
 	  "           | sync NAME [--dry-run]  [--json]\n"
+	  "           | ask NAME [MODEL METHOD [ARGS [KWARGS]] | --hub BODY] [--timeout TIME]  [--json]\n"
 	  "           | import-legacy DIR [--fernet-key FILE] [--dry-run]  [--json]",
 	  "the tenants, their installations, senders and hubs" },
 	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] [--token-file FILE] | list [--tenant TENANT]\n"

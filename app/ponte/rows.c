@@ -31,9 +31,13 @@ rows_plain(struct cli *cli, struct slice text)
 {
 	struct slice copy = arena_copy(cli->arena, text);
 	char *at = (char *)(uintptr_t)copy.ptr;
-	for (size_t i = 0; i < copy.len; i++)
-		if ((unsigned char)at[i] < 0x20 || at[i] == 0x7f)
+	for (size_t i = 0; i < copy.len; i++) {
+		unsigned char b = (unsigned char)at[i];
+		if (b < 0x20 || b == 0x7f)
 			at[i] = '?';
+		else if (b == 0xc2 && i + 1 < copy.len && (unsigned char)at[i + 1] < 0xa0)
+			at[i] = at[i + 1] = '?';        /* U+0080..9F: controls, too */
+	}
 	return copy;
 }
 

@@ -265,6 +265,8 @@ cmd_tenant(struct cli *cli, int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "catchup") == 0)
 		return tenant_catchup(cli, argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "ask") == 0)
+		return tenant_ask(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "import-legacy") == 0)
 		return tenant_import_legacy(cli, argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "sync") == 0)
@@ -273,7 +275,7 @@ cmd_tenant(struct cli *cli, int argc, char **argv)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			v = &verbs[i];
 	if (!v)
-		return cli_usage("tenant", "tenant wants import, import-legacy, list, show, remove, catchup or sync");
+		return cli_usage("tenant", "tenant wants import, import-legacy, list, show, remove, catchup, sync or ask");
 
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)

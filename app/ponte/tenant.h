@@ -16,6 +16,8 @@ int tenant_print_json(const struct tenant *);   /* everything, one JSON object o
 int tenant_catchup(struct cli *, int argc, char **argv);
 /* `ponte tenant sync …`, argv[0] being "sync". */
 int tenant_sync(struct cli *, int argc, char **argv);
+/* `ponte tenant ask …`, argv[0] being "ask". */
+int tenant_ask(struct cli *, int argc, char **argv);
 /* `ponte tenant import-legacy …`, argv[0] being "import-legacy". */
 int tenant_import_legacy(struct cli *, int argc, char **argv);
 
