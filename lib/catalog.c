@@ -69,8 +69,8 @@ catalog_leave(struct catalog *c, int r)
 }
 
 /* A push that broke off: what it wrote is nobody's, what it ended goes on. */
-static int
-undo_unfinished(struct catalog *c)
+int
+catalog_undo_unfinished(struct catalog *c)
 {
 	int r = db_begin(&c->db);
 	if (r == 0)
@@ -82,7 +82,9 @@ undo_unfinished(struct catalog *c)
 	if (r == 0)
 		r = db_run(c, "UPDATE item SET gen_last = ? WHERE row IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
 		    " WHERE i.gen_last = s.gen)", DB_I(CATALOG_FOREVER));
-	return catalog_leave(c, r);
+	r = catalog_leave(c, r);
+	c->unfinished = r != 0;
+	return r;
 }
 
 static int
@@ -109,7 +111,7 @@ catalog_open(const char *path, uint64_t wal_limit, struct catalog **ret, char re
 	}
 	int r = db_start(&c->db, path, &kind, wal_limit);
 	if (r == 0)
-		r = undo_unfinished(c);
+		r = catalog_undo_unfinished(c);
 	if (r == 0)
 		r = db_flushes(&c->db, false);  /* the flip alone: catalog_push_step() */
 	return opened(c, r, path, ret, reterr);

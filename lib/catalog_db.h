@@ -10,7 +10,11 @@
 struct catalog {
 	struct db db;
 	unsigned  held;                 /* slices in the transaction that is open */
+	bool      unfinished;           /* a push that broke off has left what nobody sees */
 };
+
+/* Takes that away.  0 or an error of db.h's. */
+MUST_CHECK int catalog_undo_unfinished(struct catalog *);
 
 /* Commits when r is 0, else undoes the transaction; returns the result. */
 MUST_CHECK int catalog_leave(struct catalog *, int r);

@@ -16,6 +16,7 @@ struct shelf {
 	struct catalog_shelf_push push;
 	int64_t  id, gen;
 	bool     same;                  /* the same as last time */
+	bool     changed;
 	int64_t *seen;                  /* keys that the push named, in order once they are all in */
 	size_t   seen_n;
 };
@@ -63,8 +64,11 @@ catalog_push_free(struct catalog_push *p)
 {
 	if (!p)
 		return;
-	if (p->c && p->c->db.writing && p->step != STEP_OVER)
-		db_rollback(&p->c->db);
+	if (p->c && p->step != STEP_OVER) {
+		p->c->unfinished = true;
+		if (p->c->db.writing)
+			db_rollback(&p->c->db);
+	}
 	for (size_t i = 0; i < p->shelves; i++)
 		free(p->shelf[i].seen);
 	free(p->shelf);
@@ -137,6 +141,7 @@ write_item(struct catalog_push *p, struct shelf *s, const struct catalog_item *i
 		return 0;
 	}
 	r = there ? end_row(p, s, row) : 0;
+	s->changed |= there || item->hash.len > 0;
 	if (item->hash.len == 0) {
 		p->counts.removed += there;
 		return r;
@@ -180,7 +185,7 @@ write_slice(struct catalog_push *p, struct shelf *s, int64_t now_us)
 
 /* What the push did not name ends. */
 static int
-sweep_slice(struct catalog_push *p, const struct shelf *s)
+sweep_slice(struct catalog_push *p, struct shelf *s)
 {
 	int64_t row[SLICE_ITEMS], key[SLICE_ITEMS];
 	size_t n = 0;
@@ -199,6 +204,7 @@ sweep_slice(struct catalog_push *p, const struct shelf *s)
 		if (bsearch(&key[i], s->seen, s->seen_n, sizeof(key[0]), compare))
 			continue;
 		r = end_row(p, s, row[i]);
+		s->changed = true;
 		p->counts.removed++;
 	}
 	if (r >= 0 && n < SLICE_ITEMS)
@@ -210,13 +216,13 @@ static int
 flip(struct catalog_push *p, int64_t now_us)
 {
 	int r = 0;
-	bool changed = p->counts.written + p->counts.removed > 0;
+	p->counts.same = true;
 	for (size_t i = 0; i < p->shelves && r == 0; i++) {
 		const struct shelf *s = &p->shelf[i];
-		r = db_run(p->c, "UPDATE shelf SET gen = ?, hash = ?, synced_us = ? WHERE id = ?", DB_I(s->gen + (s->same ? 0 : 1)),
+		r = db_run(p->c, "UPDATE shelf SET gen = ?, hash = ?, synced_us = ? WHERE id = ?", DB_I(s->gen + s->changed),
 		    DB_B(s->push.hash), DB_I(now_us), DB_I(s->id));
+		p->counts.same = p->counts.same && !s->changed;
 	}
-	p->counts.same = !changed;
 	p->step = STEP_OVER;
 	return r;
 }
@@ -236,6 +242,8 @@ look_on(struct catalog_push *p)
 	p->next = 0;
 	if (r == 0 && !p->shelf[p->at].same)
 		p->step = STEP_WRITE;
+	else if (r == 0)
+		p->counts.unchanged += p->shelf[p->at].push.items;
 	return r;
 }
 
@@ -256,7 +264,9 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 {
 	/* Only the flip shows what the slices before it wrote, and only it is acknowledged. */
 	bool last = p->step == STEP_FLIP;
-	int r = last ? db_flushes(&p->c->db, true) : 0;
+	int r = p->c->unfinished ? catalog_undo_unfinished(p->c) : 0;
+	if (r == 0 && last)
+		r = db_flushes(&p->c->db, true);
 	if (r == 0)
 		r = db_begin(&p->c->db);
 	if (r == 0)

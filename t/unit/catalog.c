@@ -179,6 +179,36 @@ broken_off(void)
 	end();
 }
 
+/* Of slices that are committed; and the same process goes on. */
+static void
+refused(void)
+{
+	static char name[2000][12];
+	static struct catalog_item many[2000];
+	struct catalog_counts n;
+	struct catalog_push *job;
+	bool done = false;
+	struct catalog_item two[2] = { item("n0001", "velho", "old"), item("b", "dois", "2") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = two, .items = 2 };
+	begin();
+	ROW("two", push("shop", p, &n) && n.written == 2);
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name[i], sizeof(name[i]), "n%04d", i);
+		many[i] = item(name[i], "novo", "new");
+	}
+	struct catalog_shelf_push large = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = many, .items = 2000 };
+	for (int steps = 10; steps < 80; steps += 35) {
+		REQUIRE(catalog_push_new(c, SLICE("shop"), &large, 1, &job) == 0);
+		for (int i = 0; i < steps; i++)
+			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0 && !done);
+		catalog_push_free(job);
+		ROW("nothing of it is seen", strcmp(shown("shop", CATALOG_K_PERMANENT), "b=dois n0001=velho") == 0);
+		ROW("the old one again", push("shop", p, &n) && n.written == 0 && n.unchanged == 2 && n.same);
+		ROW("is seen alone", strcmp(shown("shop", CATALOG_K_PERMANENT), "b=dois n0001=velho") == 0);
+	}
+	end();
+}
+
 /* What is long is not written a hundred at a time: a webhook would wait for it. */
 static void
 long_texts(void)
@@ -267,7 +297,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }
