@@ -69,6 +69,11 @@ void catalog_push_free(struct catalog_push *);  /* NULL is fine; unfinished: not
 struct catalog_counts { size_t written, removed, unchanged; bool same; /* nothing at all changed */ };
 /* One slice.  *ret_done: the shelves are flipped, and it is on disk. */
 MUST_CHECK int catalog_push_step(struct catalog_push *, int64_t now_us, bool *ret_done, struct catalog_counts *ret);
+/* Takes away all of a tenant: nobody sees it from here on, and catalog_clean()
+ * deletes it. */
+MUST_CHECK int catalog_forget(struct catalog *, struct slice tenant);
+/* Whoever has a shelf. */
+MUST_CHECK int catalog_tenants(struct catalog *, void (*each)(void *, struct slice tenant), void *context);
 /* Deletes a slice of what no shelf shows any more.  *ret_more: call again. */
 MUST_CHECK int catalog_clean(struct catalog *, bool *ret_more);
 /* What has changed of a tenant and was not said to be told yet; kinds 0: nothing. */

@@ -287,27 +287,68 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 
 /* ---- afterwards ---------------------------------------------------------- */
 
+/* A shelf of a tenant that is gone has a name that no tenant can have. */
+#define NOBODYS "!"
+
 int
-catalog_clean(struct catalog *c, bool *ret_more)
+catalog_forget(struct catalog *c, struct slice tenant)
+{
+	int r = db_flushes(&c->db, true);
+	if (r == 0)
+		r = db_begin(&c->db);
+	if (r == 0)
+		r = db_run(c, "UPDATE shelf SET tenant = '" NOBODYS "' || id, told = gen WHERE tenant = ?", DB_T(tenant));
+	if (r == 0)
+		r = db_run(c, "DELETE FROM history WHERE tenant = ?", DB_T(tenant));
+	r = leave(c, r, false);
+	int lazy = db_flushes(&c->db, false);
+	return r == 0 ? lazy : r;
+}
+
+int
+catalog_tenants(struct catalog *c, void (*each)(void *, struct slice tenant), void *context)
+{
+	DB_QUERY(q);
+	int r = db_open(c, &q, "SELECT DISTINCT tenant FROM shelf WHERE substr(tenant, 1, 1) <> '" NOBODYS "'");
+	while (r == 0 && (r = db_next(c, q)) == 0)
+		each(context, db_text(q, 0));
+	return r < 0 ? r : 0;
+}
+
+static int
+clean_items(struct catalog *c, size_t *ret_n)
 {
 	int64_t row[SLICE_ITEMS];
 	size_t n = 0;
 	int r;
 	{
 		DB_QUERY(q);
-		r = db_open(c, &q, "SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id AND i.gen_last < s.gen LIMIT ?", DB_I(SLICE_ITEMS));
+		r = db_open(c, &q, "SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id AND i.gen_last < s.gen UNION ALL"
+		    " SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id WHERE substr(s.tenant, 1, 1) = '" NOBODYS "' LIMIT ?", DB_I(SLICE_ITEMS));
 		while (r == 0 && n < SLICE_ITEMS && (r = db_next(c, q)) == 0)
 			row[n++] = db_int(q, 0);
 	}
-	*ret_more = n == SLICE_ITEMS;
-	if (r < 0)
-		return leave(c, r, false);
-	r = db_begin(&c->db);
+	*ret_n = n;
+	if (r >= 0)
+		r = db_begin(&c->db);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = db_run(c, "DELETE FROM found WHERE rowid = ?", DB_I(row[i]));
 		if (r == 0)
 			r = db_run(c, "DELETE FROM item WHERE row = ?", DB_I(row[i]));
 	}
+	return r;
+}
+
+int
+catalog_clean(struct catalog *c, bool *ret_more)
+{
+	size_t n = 0;
+	int r = clean_items(c, &n);
+	*ret_more = n == SLICE_ITEMS;
+	if (r == 0 && !*ret_more)
+		r = db_run(c, "DELETE FROM key WHERE shelf IN (SELECT id FROM shelf WHERE substr(tenant, 1, 1) = '" NOBODYS "')");
+	if (r == 0 && !*ret_more)
+		r = db_run(c, "DELETE FROM shelf WHERE substr(tenant, 1, 1) = '" NOBODYS "'");
 	return leave(c, r, *ret_more);
 }
 

@@ -75,7 +75,8 @@ enum protocol_kind {
 	                     * and only where that is the record: T_RESULT SYNC_CHANGED, else SYNC_UNCHANGED */
 	P_OK,
 	P_TENANT_LIST = 33, /* → P_TENANT_FOUND with all (T_MORE when cut) ; T_AFTER name to go on behind */
-	P_TENANT_REMOVE = 35, /* T_NAME → P_OK or P_ERROR E_NOT_FOUND / E_CONFLICT (work is queued, unless T_FORCE) */
+	P_TENANT_REMOVE = 35, /* T_NAME → P_OK or P_ERROR E_NOT_FOUND / E_CONFLICT (work is queued, unless
+	                       * T_FORCE); T_DRY_RUN only asks */
 	P_QUEUE_LIST = 41,  /* T_NAME?, T_STATE?, T_KIND?, T_EVENT_ID?, T_AFTER id, T_MAX (kind and state as numbers).
 	                     * → P_QUEUE_ROWS: T_ROW groups; T_MORE with T_AFTER to go on behind, also after an empty page */
 	P_QUEUE_ROWS,

@@ -388,6 +388,8 @@ MUST_CHECK int store_tenant_put(struct store *, struct slice name, struct slice 
     const struct store_account *, size_t accounts, char reterr[static STORE_TEXT]);
 /* 0, STORE_E_NONE, STORE_E_CONFLICT (deliveries wait; `force` drops them). */
 MUST_CHECK int store_tenant_remove(struct store *, struct slice name, bool force, int64_t now_us, char reterr[static STORE_TEXT]);
+/* What that would answer. */
+MUST_CHECK int store_tenant_may_go(struct store *, struct slice name, bool force, char reterr[static STORE_TEXT]);
 /* By name, or (name empty) by account, or (account 0) all behind `after`, by name. */
 struct store_tenants { struct slice name; int64_t account; struct slice after; size_t max; };
 MUST_CHECK int store_tenants(struct store *, const struct store_tenants *, void (*each)(void *, struct slice name, struct slice record),

@@ -150,18 +150,31 @@ remove_tenant(struct store *s, struct slice name, int64_t id, bool force, int64_
 	return r == 0 ? next_generation(s) : r;
 }
 
-int
-store_tenant_remove(struct store *s, struct slice name, bool force, int64_t now_us, char reterr[static STORE_TEXT])
+static int
+may_go(struct store *s, struct slice name, bool force, int64_t *ret_id, char *reterr)
 {
-	int64_t id = 0;
-	int r = tenant_id(s, name, &id);
+	int r = tenant_id(s, name, ret_id);
 	if (r < 0)
 		return r;
 	if (r == DB_END) {
 		snprintf(reterr, STORE_TEXT, "there is no tenant " SLICE_FMT, SLICE_ARG(name));
 		return STORE_E_NONE;
 	}
-	r = force ? 0 : count_waiting(s, name, id, reterr);
+	return force ? 0 : count_waiting(s, name, *ret_id, reterr);
+}
+
+int
+store_tenant_may_go(struct store *s, struct slice name, bool force, char reterr[static STORE_TEXT])
+{
+	int64_t id = 0;
+	return may_go(s, name, force, &id, reterr);
+}
+
+int
+store_tenant_remove(struct store *s, struct slice name, bool force, int64_t now_us, char reterr[static STORE_TEXT])
+{
+	int64_t id = 0;
+	int r = may_go(s, name, force, &id, reterr);
 	if (r == 0)
 		r = db_enter(s);
 	return r != 0 ? r : db_leave(s, remove_tenant(s, name, id, force, now_us));

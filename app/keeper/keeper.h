@@ -188,6 +188,9 @@ MUST_CHECK int answer_ok(struct keeper *, const struct wire_frame *);
 bool catalog_busy(const struct keeper *);           /* there is a slice to be written */
 void catalog_slice(struct keeper *);
 void catalog_forget_peer(struct keeper *, const struct peer *);
+void catalog_forget_tenant(struct keeper *, struct slice tenant);
+/* Of tenants that are not there. */
+void catalog_forget_unknown(struct keeper *);
 void catalog_stop(struct keeper *);
 
 /* on_queue.c */

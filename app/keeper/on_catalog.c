@@ -68,6 +68,24 @@ job_new(struct keeper *k, struct peer *p, const struct wire_frame *f, struct pus
 	return r;
 }
 
+static void
+it_is(void *context, struct slice name, struct slice record)
+{
+	(void)name;
+	(void)record;
+	*(bool *)context = true;
+}
+
+/* 0: it is there; STORE_E_NONE, or an error of the store's. */
+static int
+know(struct keeper *k, struct slice tenant)
+{
+	const struct store_tenants ask = { .name = tenant, .max = 1 };
+	bool found = false, more;
+	int r = tenant.len == 0 ? 0 : store_tenants(k->store, &ask, it_is, &found, &more);
+	return r < 0 ? r : found ? 0 : STORE_E_NONE;
+}
+
 /* The answer comes when the shelves are flipped; until then this is none. */
 int
 on_catalog_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
@@ -79,7 +97,10 @@ on_catalog_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 		return answer_error(k, f, E_CONFLICT, "too many syncs wait already");
 	if (disk_low(k))
 		return answer_error(k, f, E_STORE, k->disk.text);
-	int r = job_new(k, p, f, &j);
+	int r = know(k, wire_text(f->payload, T_NAME));
+	if (r != 0)             /* a tenant of that name may come, and must not find this */
+		return r < 0 ? r : answer_error(k, f, E_NOT_FOUND, "there is no such tenant");
+	r = job_new(k, p, f, &j);
 	if (r < 0 || !j)
 		return answer_error(k, f, r == -EPROTO ? E_BAD_REQUEST : E_STORE, r == -EPROTO ? "a push that cannot be read" : "no memory for the push");
 	struct push_job **at = &k->catalog.first;
@@ -120,6 +141,50 @@ answer_job(struct keeper *k, struct push_job *j, int result, const struct catalo
 		peer_hang_up(k, p, "no memory for the answer");
 	else
 		peer_flush(k, p);
+}
+
+void
+catalog_forget_tenant(struct keeper *k, struct slice tenant)
+{
+	const struct catalog_counts none = { 0 };
+	if (!k->catalog.db)
+		return;
+	for (struct push_job **at = &k->catalog.first, *j; (j = *at);) {
+		if (!slice_eq(wire_text(buf_view(&j->payload), T_NAME), tenant)) {
+			at = &j->next;
+			continue;
+		}
+		*at = j->next;
+		answer_job(k, j, -ENOENT, &none);
+		job_free(j);
+	}
+	if (catalog_forget(k->catalog.db, tenant) < 0)
+		log_event(LOG_ERROR, "catalogue-failed", LOG_STR("why", catalog_error(k->catalog.db)), LOG_TEXT("tenant", tenant),
+		    LOG_STR("next", "the tenant is gone; what was synced of it goes with the keeper's next start"));
+	k->catalog.dirty = true;
+}
+
+struct unknown { struct keeper *k; struct arena *names; struct slice name[64]; size_t n; };
+
+static void
+note_unknown(void *context, struct slice tenant)
+{
+	struct unknown *u = context;
+	if (u->n < ARRAY_LEN(u->name) && know(u->k, tenant) == STORE_E_NONE)
+		u->name[u->n++] = arena_copy(u->names, tenant);
+}
+
+void
+catalog_forget_unknown(struct keeper *k)
+{
+	struct unknown u = { .k = k, .names = k->scratch };
+	if (!k->catalog.db)
+		return;
+	if (catalog_tenants(k->catalog.db, note_unknown, &u) < 0)
+		log_event(LOG_ERROR, "catalogue-failed", LOG_STR("why", catalog_error(k->catalog.db)));
+	for (size_t i = 0; i < u.n; i++)
+		catalog_forget_tenant(k, u.name[i]);
+	k->catalog.dirty = true;        /* what a start finds half deleted */
 }
 
 /* A line of history, when there was something to write. */

@@ -149,12 +149,15 @@ on_tenant_remove(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	(void)p;
 	char why[STORE_TEXT];
 	struct slice name = wire_text(f->payload, T_NAME);
-	bool force = wire_u64(f->payload, T_FORCE, 0) != 0;
-	int r = store_tenant_remove(k->store, name, force, k->now_us, why);
+	bool force = wire_u64(f->payload, T_FORCE, 0) != 0, dry_run = wire_u64(f->payload, T_DRY_RUN, 0) != 0;
+	int r = dry_run ? store_tenant_may_go(k->store, name, force, why) : store_tenant_remove(k->store, name, force, k->now_us, why);
 	if (r < 0)
 		return r;
 	if (r != 0)
 		return answer_error(k, f, r == STORE_E_NONE ? E_NOT_FOUND : E_CONFLICT, why);
+	if (dry_run)
+		return answer_ok(k, f);
+	catalog_forget_tenant(k, name);
 	tenants_changed(k, name, force ? "removed by force" : "removed");
 	return answer_ok(k, f);
 }

@@ -178,6 +178,7 @@ open_catalog(struct keeper *k)
 	if (catalog_open(k->config.store.catalog.ptr, k->config.store.wal_limit, &k->catalog.db, why) != 0)
 		log_event(LOG_ALARM, "no-catalogue", LOG_STR("why", why), LOG_STR("next", "syncs of rules are refused until it is there"));
 	k->catalog.news = k->catalog.db != NULL;
+	catalog_forget_unknown(k);
 }
 
 static int

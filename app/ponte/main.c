@@ -33,7 +33,7 @@ static const struct command commands[] = {
 	{ "explain", cmd_explain, "explain FILE… [--tenant NAME | --fixture-tenant] [--sender account|inbox|bot|none]\n"
 	  "           [--timestamp T --signature S --secret-file FILE [--now T]] [--json]",
 	  "say what would be done with these webhook bodies; stores nothing" },
-	{ "tenant",  cmd_tenant,  "tenant import FILE [--dry-run] | list | show NAME | remove NAME [--force]\n"
+	{ "tenant",  cmd_tenant,  "tenant import FILE [--dry-run] | list | show NAME | remove NAME [--force] [--dry-run]\n"
 	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run]  [--json]\n"
 	  "           | sync NAME [--dry-run]  [--json]\n"
 	  "           | ask NAME [MODEL METHOD [ARGS [KWARGS]] | --hub BODY] [--timeout TIME]  [--json]\n"

@@ -210,6 +210,8 @@ ask_named(struct cli *cli, enum protocol_kind kind, const struct options *o, str
 	wire_put(&w, T_NAME, slice_of(o->name));
 	if (o->force)
 		wire_put_u64(&w, T_FORCE, 1);
+	if (o->dry_run)
+		wire_put_u64(&w, T_DRY_RUN, 1);
 	if (wire_end(&w) != 0)
 		return cli_fail("out of memory");
 	return cli_ask(cli, &out, ret);
@@ -238,9 +240,9 @@ remove_tenant(struct cli *cli, const struct options *o)
 	if (ask_named(cli, P_TENANT_REMOVE, o, &answer) != EXIT_DONE)
 		return EXIT_FAILED;
 	if (o->json)
-		printf("{\"tenant\":\"%s\",\"removed\":true}\n", o->name);
+		printf("{\"tenant\":\"%s\",\"removed\":%s}\n", o->name, o->dry_run ? "false" : "true");
 	else
-		printf("removed %s\n", o->name);
+		printf(o->dry_run ? "would remove %s, its tokens, and all that was synced of it\n" : "removed %s\n", o->name);
 	return EXIT_DONE;
 }
 
@@ -254,7 +256,7 @@ static const struct verb {
 	{ "import", "a YAML file",     import_tenants, true,  false },
 	{ "list",   NULL,              list_tenants,   false, false },
 	{ "show",   "a tenant's name", show_tenant,    false, false },
-	{ "remove", "a tenant's name", remove_tenant,  false, true  },
+	{ "remove", "a tenant's name", remove_tenant,  true,  true  },
 };
 
 int

@@ -165,6 +165,9 @@ def test_tenants_come_and_go(make):
     assert r.returncode == 1 and "other" in one_line(r.stderr) and "--force" in r.stderr, r
     ponte.hub.release("thinking")
     wait_for(lambda: all(r["state"] == "done" for r in ponte.queue()), show=ponte.log_tail)
+    assert "would remove other" in ponte.run("tenant", "remove", "other", "--dry-run").stdout
+    assert ponte.send(message(account=8, conversation=502), tenant="other").status == 200, "a dry run removed it"
+    wait_for(lambda: all(r["state"] == "done" for r in ponte.queue()), show=ponte.log_tail)
     ponte.run("tenant", "remove", "other")
     assert ponte.send(message(account=8), tenant="other").status == 404         # at once
     assert ponte.send(message()).status == 200

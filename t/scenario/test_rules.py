@@ -1,8 +1,10 @@
 """Odoo's addons push rules; the hub reads them."""
 
+import contextlib
 import json
 import os
 import pathlib
+import sqlite3
 
 import pytest
 
@@ -219,3 +221,45 @@ def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
     assert get(i, "/active").status == 200
     assert [r["kind"] for r in i.queue()] == ["knowledge"] * 2 and len(i.hub.requests) == 2
     i.check_store()
+
+
+def stored(i, *tables):
+    with contextlib.closing(sqlite3.connect(i.dir / "state/catalog.db", timeout=10)) as db:
+        return [db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables]
+
+
+def test_a_tenant_that_is_removed_leaves_nothing_to_the_next_of_its_name(shop):
+    i = shop
+    push(i, rules(60))
+    i.ask("POST", BASE + "/sync-support-documents", json.dumps({"account_id": "account_7", "business_rule_id": 1, "documents": [
+        {"id": 1, "name": "Margens", "content": "40%", "document_type": "support"}]}), bearer())
+    i.run("tenant", "remove", "account_7", "--force")
+    i.tenant("account_7")
+    i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--token-file", i.dir / "field.token")
+    for path in ("/active", "", "/documents", "/processed/support-documents", "/semantic-search?query=regra&score_threshold=0"):
+        data = get(i, path).json["data"]
+        assert data == [] or data["total"] == 0, (path, data)
+    wait_for(lambda: stored(i, "item", "key", "shelf", "history") == [0, 0, 0, 0], show=i.log_tail)
+
+
+def test_what_a_keeper_that_died_left_of_a_removed_tenant_goes_at_the_next_start(shop):
+    i = shop
+    push(i, rules(30))
+    with contextlib.closing(sqlite3.connect(i.dir / "state/catalog.db", timeout=10)) as db, db:
+        db.execute("UPDATE shelf SET tenant = 'account_99'")
+    i.kill("ponte-keeper")
+    wait_for(lambda: stored(i, "item", "key", "shelf") == [0, 0, 0], show=i.log_tail)
+    assert push(i, rules(2)).json["data"]["vectorized_rules"] == 3
+
+
+def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
+    i = shop
+    document = {"account_id": "account_7", "business_rule_id": 1, "documents": [
+        {"id": 1, "name": "Trocas", "content": "em 7 dias", "document_type": "support"}]}
+    for n in range(3):
+        push(i, rules(3, enabled_collections=["business_rules", "support_documents"]))
+        i.ask("POST", BASE + "/sync-support-documents", json.dumps(document), bearer())
+    push(i, rules(4))
+    told = wait_for(lambda: (said := [r["json"]["changed"] for r in i.hub.requests]) and "permanent" in said[-1] and len(said) > 2 and said,
+                    show=i.log_tail)
+    assert sorted(k for t in told for k in t) == ["collections", "document", "permanent", "permanent", "temporary"], told

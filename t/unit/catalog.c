@@ -209,6 +209,46 @@ refused(void)
 	end();
 }
 
+static char tenants[200];
+
+static void
+each_tenant(void *context, struct slice tenant)
+{
+	(void)context;
+	snprintf(tenants + strlen(tenants), sizeof(tenants) - strlen(tenants), SLICE_FMT " ", SLICE_ARG(tenant));
+}
+
+static const char *
+whose(void)
+{
+	tenants[0] = '\0';
+	return catalog_tenants(reader, each_tenant, NULL) == 0 ? tenants : "failed";
+}
+
+static void
+forgotten(void)
+{
+	struct catalog_item a[2] = { item("a", "um", "1"), item("b", "dois", "2") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = a, .items = 2, .hash = SLICE("h") };
+	struct catalog_news news;
+	struct catalog_counts n;
+	bool more = true;
+	begin();
+	ROW("one's", push("shop", p, &n) && catalog_note(c, SLICE("shop"), SLICE("rules"), SLICE("2 rules"), T0) == 0);
+	ROW("another's", push("other", p, &n) && catalog_news(c, &news) == 0 && catalog_told(c, &news) == 0);
+	ROW("and", catalog_news(c, &news) == 0 && catalog_told(c, &news) == 0 && strcmp(whose(), "other shop ") == 0);
+	ROW("one is gone", catalog_forget(c, SLICE("shop")) == 0 && strcmp(whose(), "other ") == 0);
+	ROW("at once", strcmp(shown("shop", CATALOG_K_PERMANENT), "") == 0);
+	ROW("which is no news to a hub", catalog_news(c, &news) == 0 && news.kinds == 0);
+	ROW("the same name again has nothing", push("shop", p, &n) && n.written == 2 && !n.same);
+	ROW("and has its own", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	for (int i = 0; i < 10 && more; i++)
+		REQUIRE(catalog_clean(c, &more) == 0);
+	ROW("also when the rest is deleted", !more && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	ROW("another's is there", strcmp(shown("other", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	end();
+}
+
 /* What is long is not written a hundred at a time: a webhook would wait for it. */
 static void
 long_texts(void)
@@ -297,7 +337,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "forgotten", forgotten }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }
