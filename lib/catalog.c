@@ -61,11 +61,10 @@ catalog_error(const struct catalog *c)
 int
 catalog_leave(struct catalog *c, int r)
 {
-	if (r >= 0)
-		r = db_commit(&c->db);
-	if (r < 0)
+	int e = r >= 0 ? db_commit(&c->db) : r;
+	if (e < 0)
 		db_rollback(&c->db);
-	return r;
+	return e < 0 ? e : r;
 }
 
 /* A push that broke off: what it wrote is nobody's, what it ended goes on. */

@@ -63,11 +63,15 @@ struct catalog_shelf_push {
 	const struct catalog_item *item; size_t items;  /* one with an empty hash is taken away */
 	struct slice hash;              /* of all of it; the same as last time: nothing is written.  Empty: none */
 };
+/* read_us: when it was begun to be read, of what was read and not pushed; else 0.
+ * 0 or -ENOMEM. */
 MUST_CHECK int catalog_push_new(struct catalog *, struct slice tenant, const struct catalog_shelf_push *, size_t shelves,
-    struct catalog_push **ret);         /* 0 or -ENOMEM */
+    int64_t read_us, struct catalog_push **ret);
 void catalog_push_free(struct catalog_push *);  /* NULL is fine; unfinished: nothing of it is seen */
 struct catalog_counts { size_t written, removed, unchanged; bool same; /* nothing at all changed */ };
-/* One slice.  *ret_done: the shelves are flipped, and it is on disk. */
+/* One slice.  *ret_done: the shelves are flipped, and it is on disk.
+ * CATALOG_E_NEWER: somebody pushed since read_us, and that is the truth. */
+enum { CATALOG_E_NEWER = 200 };
 MUST_CHECK int catalog_push_step(struct catalog_push *, int64_t now_us, bool *ret_done, struct catalog_counts *ret);
 /* Takes away all of a tenant: nobody sees it from here on, and catalog_clean()
  * deletes it. */

@@ -16,7 +16,7 @@ struct catalog {
 /* Takes that away.  0 or an error of db.h's. */
 MUST_CHECK int catalog_undo_unfinished(struct catalog *);
 
-/* Commits when r is 0, else undoes the transaction; returns the result. */
+/* Commits when r is not below 0, else undoes the transaction; returns the result. */
 MUST_CHECK int catalog_leave(struct catalog *, int r);
 
 #endif

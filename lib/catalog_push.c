@@ -24,6 +24,7 @@ struct shelf {
 struct catalog_push {
 	struct catalog *c;
 	struct slice    tenant;
+	int64_t         read_us;        /* 0: pushed */
 	struct shelf   *shelf;
 	size_t          shelves, at;    /* at: the one in hand */
 	size_t          next;           /* its item */
@@ -34,7 +35,7 @@ struct catalog_push {
 
 int
 catalog_push_new(struct catalog *c, struct slice tenant, const struct catalog_shelf_push *pushed, size_t shelves,
-    struct catalog_push **ret)
+    int64_t read_us, struct catalog_push **ret)
 {
 	struct catalog_push *p = calloc(1, sizeof(*p));
 	if (p)
@@ -45,6 +46,7 @@ catalog_push_new(struct catalog *c, struct slice tenant, const struct catalog_sh
 	}
 	p->c = c;
 	p->tenant = tenant;
+	p->read_us = read_us;
 	for (; p->shelves < shelves; p->shelves++) {
 		struct shelf *s = &p->shelf[p->shelves];
 		s->push = pushed[p->shelves];
@@ -91,6 +93,8 @@ look(struct catalog_push *p, struct shelf *s)
 		return r < 0 ? r : db_fail(p->c, "a shelf is missing");
 	s->id = db_int(q, 0);
 	s->gen = db_int(q, 1);
+	if (p->read_us > 0 && db_int(q, 3) > p->read_us)
+		return CATALOG_E_NEWER;
 	s->same = s->push.hash.len > 0 && db_int(q, 3) != 0 && slice_eq(s->push.hash, db_text(q, 2));
 	return 0;
 }

@@ -37,7 +37,8 @@ enum protocol_kind {
 	                     * SETTLE_DEAD and T_REASON.  → P_ANSWER_OK: T_RESULT enum answer_result.  The answer leaves
 	                     * after the commit was flushed. */
 	P_ANSWER_OK,
-	P_CATALOG_PUT = 27, /* T_NAME tenant, T_BODY (lib/catalog_wire.h), T_LABEL and T_REASON a line of history (absent: none).
+	P_CATALOG_PUT = 27, /* T_NAME tenant, T_BODY (lib/catalog_wire.h), T_LABEL and T_REASON a line of history (absent: none),
+	                     * T_AGE_MS of what was read and not pushed: since when; E_NEWER when somebody pushed since.
 	                     * → P_CATALOG_PUT_OK when it is seen and on disk: T_COUNT items written, T_N taken away, T_ALL
 	                     * unchanged, T_RESULT 1: nothing at all changed */
 	P_CATALOG_PUT_OK,
@@ -224,7 +225,7 @@ const char *delivery_state_text(enum delivery_state);
 int delivery_kind_of(struct slice text);                        /* 0: unknown */
 int delivery_state_of(struct slice text);
 
-enum protocol_error { E_BAD_REQUEST = 1, E_NOT_ALLOWED, E_NOT_FOUND, E_CONFLICT, E_STORE };
+enum protocol_error { E_BAD_REQUEST = 1, E_NOT_ALLOWED, E_NOT_FOUND, E_CONFLICT, E_STORE, E_NEWER };
 
 /* Who may say what: peer uid → role; under ponte up one uid plays all. */
 enum protocol_role { ROLE_NONE = 0, ROLE_WORKER = 1, ROLE_COURIER = 2, ROLE_OPERATOR = 4, ROLE_ALL = 7 };

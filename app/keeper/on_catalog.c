@@ -58,9 +58,11 @@ job_new(struct keeper *k, struct peer *p, const struct wire_frame *f, struct pus
 	j->asker = p;
 	j->request = f->request;
 	struct slice payload = buf_view(&j->payload), tenant = wire_text(payload, T_NAME);
+	int64_t age_ms = wire_i64(payload, T_AGE_MS, -1);
 	int r = tenant.len == 0 || tenant.len > 64 ? -EPROTO : catalog_unpack(wire_text(payload, T_BODY), j->memory, &shelf, &shelves);
 	if (r == 0)
-		r = catalog_push_new(k->catalog.db, tenant, shelf, shelves, &j->push);
+		r = catalog_push_new(k->catalog.db, tenant, shelf, shelves,
+		    age_ms < 0 ? 0 : k->now_us - age_ms * 1000, &j->push);
 	if (r == 0) {
 		*ret = j;
 		j = NULL;
@@ -126,8 +128,9 @@ answer_job(struct keeper *k, struct push_job *j, int result, const struct catalo
 	int r;
 	if (!p)
 		return;
-	if (result < 0) {
-		r = protocol_error(&p->out, j->request, store_generation(k->store), E_STORE, "the catalogue could not be written");
+	if (result != 0) {
+		r = protocol_error(&p->out, j->request, store_generation(k->store), result == CATALOG_E_NEWER ? E_NEWER : E_STORE,
+		    result == CATALOG_E_NEWER ? "an addon pushed while it was read" : "the catalogue could not be written");
 	} else {
 		wire_begin(&w, &p->out, P_CATALOG_PUT_OK, j->request);
 		wire_put_u64(&w, T_GENERATION, store_generation(k->store));

@@ -51,7 +51,7 @@ push(const char *tenant, struct catalog_shelf_push p, struct catalog_counts *ret
 {
 	struct catalog_push *job;
 	bool done = false;
-	int r = catalog_push_new(c, slice_of(tenant), &p, 1, &job);
+	int r = catalog_push_new(c, slice_of(tenant), &p, 1, 0, &job);
 	for (int i = 0; i < 10000 && r == 0 && !done; i++)
 		r = catalog_push_step(job, T0, &done, ret);
 	catalog_push_free(job);
@@ -158,7 +158,7 @@ broken_off(void)
 	p.hash = SLICE("new");
 	p.items = 900;
 	for (int steps = 1; !done; steps += 3) {
-		REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, &job) == 0);
+		REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, 0, &job) == 0);
 		for (int i = 0; i < steps && !done; i++)
 			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
 		if (done)
@@ -198,7 +198,7 @@ refused(void)
 	}
 	struct catalog_shelf_push large = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = many, .items = 2000 };
 	for (int steps = 10; steps < 80; steps += 35) {
-		REQUIRE(catalog_push_new(c, SLICE("shop"), &large, 1, &job) == 0);
+		REQUIRE(catalog_push_new(c, SLICE("shop"), &large, 1, 0, &job) == 0);
 		for (int i = 0; i < steps; i++)
 			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0 && !done);
 		catalog_push_free(job);
@@ -206,6 +206,30 @@ refused(void)
 		ROW("the old one again", push("shop", p, &n) && n.written == 0 && n.unchanged == 2 && n.same);
 		ROW("is seen alone", strcmp(shown("shop", CATALOG_K_PERMANENT), "b=dois n0001=velho") == 0);
 	}
+	end();
+}
+
+/* Read while somebody pushed. */
+static void
+overtaken(void)
+{
+	struct catalog_item old[1] = { item("a", "velho", "1") }, new[1] = { item("a", "novo", "2") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = new, .items = 1 };
+	struct catalog_push *job;
+	struct catalog_counts n;
+	bool done = false;
+	begin();
+	ROW("pushed", push("shop", p, &n) && n.written == 1);
+	p.item = old;
+	REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, T0 - 1, &job) == 0);
+	ROW("what was read before is not written", catalog_push_step(job, T0 + 1, &done, &n) == CATALOG_E_NEWER && !done);
+	catalog_push_free(job);
+	ROW("and not seen", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=novo") == 0);
+	REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, T0 + 1, &job) == 0);
+	for (int i = 0; i < 10 && !done; i++)
+		REQUIRE(catalog_push_step(job, T0 + 2, &done, &n) == 0);
+	catalog_push_free(job);
+	ROW("what was read after it is", done && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=velho") == 0);
 	end();
 }
 
@@ -268,7 +292,7 @@ long_texts(void)
 		many[i].stems = SLICE("x");
 	}
 	struct catalog_shelf_push p = { .kind = CATALOG_K_DOCUMENT, .item = many, .items = 20 };
-	REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, &job) == 0);
+	REQUIRE(catalog_push_new(c, SLICE("shop"), &p, 1, 0, &job) == 0);
 	for (; !done && steps < 100; steps++)
 		REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
 	catalog_push_free(job);
@@ -337,7 +361,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "forgotten", forgotten }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "overtaken", overtaken }, { "forgotten", forgotten }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }
