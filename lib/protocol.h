@@ -114,6 +114,7 @@ enum protocol_kind {
 	P_CALL = 75,        /* T_NAME tenant, T_KIND enum call_kind, T_DELAY_MS how long it is waited for, T_BODY what is asked:
 	                     *   CALL_ODOO  {"model","method","args":[…],"kwargs":{…}}; what may be asked: app/courier/odoo_ask.c
 	                     *   CALL_HUB   the body of a POST to the hub
+	                     * T_ALL, of an operator: of Odoo all that reads may be asked.
 	                     * → P_CALL_OK: T_RESULT enum call_result, T_BODY the answer (JSON), T_REASON a sentence */
 	P_CALL_OK,
 	P_PULL = 77,        /* T_NAME tenant: its Odoo is read, soon.  An operator may add T_DRY_RUN, and T_AFTER as for P_CATCHUP.

@@ -164,7 +164,7 @@ calls_asked(struct courier *c, uint64_t asker, bool operator, const struct wire_
 		return r;
 	call->request = f->request;
 	call->asker = asker;
-	call->operator = operator;
+	call->operator = operator && wire_u64(f->payload, T_ALL, 0) != 0;
 	return 0;
 }
 

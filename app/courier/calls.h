@@ -27,7 +27,7 @@ struct call {
 	enum call_state state;
 	uint64_t        asker, request; /* its connection, and the frame; asker 0: it has gone */
 	enum call_kind  kind;
-	bool            operator;       /* who asks; else a worker, who may ask for less */
+	bool            operator;       /* asks, and for all that reads */
 	char            tenant[65];
 	int64_t         deadline_ms;
 	int64_t         at_ms;          /* TURN: not before */

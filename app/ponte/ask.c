@@ -91,6 +91,7 @@ run(struct cli *cli, const struct options *o)
 	wire_put_u64(&w, T_KIND, o->hub ? CALL_HUB : CALL_ODOO);
 	wire_put_i64(&w, T_DELAY_MS, o->patience_ms);
 	wire_put(&w, T_BODY, buf_view(&body));
+	wire_put_u64(&w, T_ALL, 1);
 	int64_t began_ms = clock_mono_ms();
 	r = wire_end(&w);
 	if (r == 0)

@@ -45,36 +45,50 @@ execute(const struct odoo_login *l, struct slice model, struct slice method, con
 
 /* ---- faults ---------------------------------------------------------------- */
 
-/* The last line that has a letter in it: of a traceback the one that says what
- * it was (some end in a line with a caret). */
-static struct slice
-last_line(struct slice text)
-{
-	struct slice rest = text, line, found = { NULL, 0 };
-
-	while (rest.len > 0) {
-		line = rest;
-		if (!slice_cut(rest, '\n', &line, &rest))
-			rest.len = 0;
-		for (size_t i = 0; i < line.len; i++)
-			if ((line.ptr[i] | 0x20) >= 'a' && (line.ptr[i] | 0x20) <= 'z') {
-				found = line;
-				break;
-			}
-	}
-	return slice_trim(found);
-}
-
 static bool
 has(struct slice text, const char *word)
 {
 	return text.len > 0 && memmem(text.ptr, text.len, word, strlen(word)) != NULL;
 }
 
+static bool
+has_letter(struct slice line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if ((line.ptr[i] | 0x20) >= 'a' && (line.ptr[i] | 0x20) <= 'z')
+			return true;
+	return false;
+}
+
+/* What a traceback is of: the first line that is not indented behind its last
+ * frame.  Lines of the message may follow.  Of another text the last line that
+ * has a letter in it. */
+static struct slice
+exception(struct slice text, struct slice *ret_behind)
+{
+	struct slice rest = text, line, found = { NULL, 0 };
+	bool frames = false;
+
+	*ret_behind = (struct slice){ NULL, 0 };
+	while (rest.len > 0) {
+		line = rest;
+		if (!slice_cut(rest, '\n', &line, &rest))
+			rest.len = 0;
+		if (slice_starts(line, SLICE("  File \""))) {
+			frames = true;
+			found.len = 0;
+		} else if (has_letter(line) && (!frames || (found.len == 0 && line.ptr[0] != ' ' && line.ptr[0] != '\t'))) {
+			found = line;
+			*ret_behind = rest;
+		}
+	}
+	return slice_trim(found);
+}
+
 /* Code 1 is everything that Odoo did not foresee.  The words are Python's and
  * PostgreSQL's own: they are not translated. */
 static enum odoo_outcome
-unforeseen(struct slice line)
+unforeseen(struct slice line, struct slice behind)
 {
 	static const char *const done[] = { "cannot marshal None", "int exceeds XML-RPC limits", "dictionary key must be string" };
 	static const char *const again[] = { "SerializationFailure", "DeadlockDetected", "LockNotAvailable", "PoolError", "MemoryError",
@@ -83,8 +97,11 @@ unforeseen(struct slice line)
 	for (size_t i = 0; i < ARRAY_LEN(done); i++)
 		if (has(line, done[i]))
 			return ODOO_APPLIED;
-	if (has(line, "FATAL:") && has(line, "database \"") && has(line, "does not exist"))
-		return ODOO_NO_DATABASE;
+	for (size_t i = 0; i < 2; i++) {
+		struct slice text = i == 0 ? line : behind;
+		if (has(text, "FATAL:") && has(text, "database \"") && has(text, "does not exist"))
+			return ODOO_NO_DATABASE;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(again); i++)
 		if (has(line, again[i]))
 			return ODOO_AGAIN;
@@ -106,18 +123,43 @@ say(struct odoo_answer *ret, struct slice text)
 			ret->why[i] = ' ';
 }
 
+/* The number that ends at the last digit of the text. */
+static struct slice
+last_number(struct slice text)
+{
+	size_t end = text.len, from;
+
+	while (end > 0 && (text.ptr[end - 1] < '0' || text.ptr[end - 1] > '9'))
+		end--;
+	for (from = end; from > 0 && text.ptr[from - 1] >= '0' && text.ptr[from - 1] <= '9';)
+		from--;
+	return slice_from(text.ptr + from, end - from);
+}
+
+/* A uid that is none: "(Record: res.users(99,), User: 99)".  The words are the
+ * user's language; who asked comes last. */
+static bool
+nobody(struct slice text)
+{
+	const char *at = text.len > 0 ? memmem(text.ptr, text.len, "res.users(", 10) : NULL;
+
+	if (!at)
+		return false;
+	struct slice behind = slice_after(text, (size_t)(at - text.ptr) + 10), record = behind;
+	return slice_cut(behind, ',', &record, &behind) && record.len > 0 && slice_eq(record, last_number(behind));
+}
+
 static void
 judge_fault(const struct xmlrpc_fault *f, struct odoo_answer *ret)
 {
-	struct slice line = f->code == 1 ? last_line(f->text) : f->text;
+	struct slice behind = { NULL, 0 }, line = f->code == 1 ? exception(f->text, &behind) : f->text;
 
 	switch (f->code) {
 	case 1:
-		ret->outcome = unforeseen(line);
+		ret->outcome = unforeseen(line, behind);
 		break;
 	case 2:
-		/* A uid that is none: "(Record: res.users(99,), User: 99)". */
-		ret->outcome = has(line, "res.users(") && has(line, "User:") ? ODOO_DENIED : ODOO_REFUSED;
+		ret->outcome = nobody(line) ? ODOO_DENIED : ODOO_REFUSED;
 		break;
 	case 3:
 		ret->outcome = ODOO_DENIED;
@@ -140,9 +182,10 @@ read(unsigned status, struct slice content_type, struct slice body, struct arena
 	struct xmlrpc_fault fault;
 
 	*ret = (struct odoo_answer){ .outcome = ODOO_OK };
-	if (status == 502 || status == 503 || status == 504 || status == 429) {
+	/* Odoo's own faults come with 200. */
+	if (status >= 500 || status == 429) {
 		ret->outcome = ODOO_AGAIN;
-		snprintf(ret->why, sizeof(ret->why), "HTTP status %u: a proxy in front of it answers", status);
+		snprintf(ret->why, sizeof(ret->why), "HTTP status %u: it is in trouble, or a proxy in front of it", status);
 		return 0;
 	}
 	if (status != 200 || (!has(content_type, "xml") && !slice_starts(slice_trim(body), SLICE("<?xml")))) {

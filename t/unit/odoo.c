@@ -52,6 +52,18 @@ answers(void)
 		{ "done, too large",     200, XML, FAULT("<int>1</int>", TRACE "OverflowError: int exceeds XML-RPC limits\n"), ODOO_APPLIED, "" },
 		{ "the old dialect",     200, XML, FAULT("<string>warning -- UserError\n\nno</string>", ""), ODOO_MISTAKE, "" },
 		{ "a page",              200, "text/html", "<html><title>Odoo</title></html>", ODOO_NOT_ODOO, "" },
+		{ "a message of lines",  200, XML, FAULT("<int>1</int>", TRACE "psycopg2.OperationalError: server closed the connection\n"
+			"\tThis probably means the server terminated abnormally\n\tbefore or while processing the request.\n"), ODOO_AGAIN, "psycopg2.OperationalError" },
+		{ "with its details",    200, XML, FAULT("<int>1</int>", TRACE "psycopg2.errors.DeadlockDetected: deadlock detected\n"
+			"DETAIL:  Process 7 waits for ShareLock\nCONTEXT:  while updating tuple (0,1)\n\n"), ODOO_AGAIN, "psycopg2.errors.DeadlockDetected: deadlock detected" },
+		{ "and a caret",         200, XML, FAULT("<int>1</int>", TRACE "psycopg2.errors.UndefinedColumn: column x does not exist\n"
+			"LINE 1: SELECT x\n               ^\n"), ODOO_MISTAKE, "psycopg2.errors.UndefinedColumn: column x" },
+		{ "a base further down", 200, XML, FAULT("<int>1</int>", TRACE "psycopg2.OperationalError: connection to server at &quot;db&quot; failed:\n"
+			"FATAL:  database &quot;x&quot; does not exist\n"), ODOO_NO_DATABASE, "" },
+		{ "another's record",    200, XML, FAULT("<int>2</int>", "Record does not exist\n(Record: res.users(41,), User: 7)"), ODOO_REFUSED, "" },
+		{ "in another language", 200, XML, FAULT("<int>2</int>", "Registro não existe\n(Registro: res.users(99,), Usuário: 99)"), ODOO_DENIED, "" },
+		{ "a gateway's own",     524, "text/html", "", ODOO_AGAIN, "HTTP status 524" },
+		{ "a crash",             500, "text/html", "", ODOO_AGAIN, "HTTP status 500" },
 		{ "a redirect",          301, "text/html", "", ODOO_NOT_ODOO, "HTTP status 301" },
 		{ "another path",        404, "text/html", "<html/>", ODOO_NOT_ODOO, "" },
 		{ "a proxy",             504, "text/html", "<html/>", ODOO_AGAIN, "504" },
