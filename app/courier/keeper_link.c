@@ -7,7 +7,6 @@
 #include "app/courier/courier.h"
 #include "app/courier/deliver.h"
 #include "app/courier/silence.h"
-#include "lib/catalog_wire.h"
 #include "lib/crashpoint.h"
 #include "lib/log.h"
 #include "lib/net.h"
@@ -108,21 +107,15 @@ keeper_ask_tenants(struct courier *c)
 }
 
 uint64_t
-keeper_ask_catalog(struct courier *c, struct slice tenant, const struct catalog_shelf_push *push, size_t shelves)
+keeper_ask_catalog(struct courier *c, struct slice tenant, struct slice packed)
 {
-	CLEANUP(buf_free) struct buf packed = { 0 };
-	struct wire_writer w, body;
+	struct wire_writer w;
 	if (!c->link.greeted)
 		return 0;
-	wire_bare(&body, &packed);
-	catalog_pack(push, shelves, &body);
-	int r = wire_bare_end(&body);
 	ask(&c->link, &w, P_CATALOG_PUT);
 	wire_put(&w, T_NAME, tenant);
 	wire_put(&w, T_LABEL, SLICE("pull"));
-	wire_put(&w, T_BODY, buf_view(&packed));
-	if (r < 0)
-		w.failed = r;
+	wire_put(&w, T_BODY, packed);
 	return asked(&c->link, &w);
 }
 

@@ -14,7 +14,6 @@
 
 #include "lib/base.h"
 #include "lib/buf.h"
-#include "lib/catalog.h"
 #include "lib/chatwoot/answer.h"
 #include "lib/protocol.h"
 #include "lib/wire.h"
@@ -54,7 +53,8 @@ uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chat
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
 
 uint64_t keeper_ask_tenants(struct courier *);           /* all of them */
-uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, const struct catalog_shelf_push *, size_t shelves);
+/* packed: shelves, by catalog_pack(). */
+uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, struct slice packed);
 uint64_t keeper_ask_heard(struct courier *);
 uint64_t keeper_ask_caught_up(struct courier *, struct slice tenant, struct slice installation, int64_t since_us,
     int64_t through_us);

@@ -212,7 +212,7 @@ pull_greeted(struct courier *c)
 	c->pulls.question = 0;
 	c->pulls.known = false;
 	for (struct pull *u = c->pulls.first; u; u = u->next)
-		u->question = 0;
+		pull_lost(u);
 }
 
 /* ---- who asks ------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "app/courier/courier.h"
 #include "app/courier/pull_run.h"
 #include "lib/catalog_item.h"
+#include "lib/catalog_wire.h"
 #include "lib/clock.h"
 #include "lib/odoo/odoo.h"
 
@@ -14,6 +16,8 @@
 #define PAGE       500
 #define ITEMS_MAX  20000        /* of one shelf, as of one push */
 #define PAGE_MS    (150 * MS_PER_S)
+#define BESIDE     (16 * KIB)   /* in a frame, beside what is packed */
+#define LOST_MAX   3
 
 /* Models of the addons, and the shelf each fills.  Fields that an Odoo does not
  * have are left out on the way (odoo.c): the generations of the addons differ. */
@@ -50,6 +54,7 @@ pull_free(struct pull *u)
 		return;
 	for (size_t i = 0; i < PULL_SHELVES; i++)
 		free(u->shelf[i].item);
+	buf_free(&u->packed);
 	words_free(u->words);
 	arena_free(u->memory);
 	free(u);
@@ -61,10 +66,13 @@ pull_ready(const struct pull *u)
 	return u->phase == PULL_NEW || u->phase == PULL_READ || (u->phase == PULL_PUT && !u->question);
 }
 
-static void
-fail(struct pull *u, const char *why)
+static void PRINTF_LIKE(2, 3)
+fail(struct pull *u, const char *why, ...)
 {
-	snprintf(u->why, sizeof(u->why), "%s", why);
+	va_list ap;
+	va_start(ap, why);
+	vsnprintf(u->why, sizeof(u->why), why, ap);
+	va_end(ap);
 	u->phase = PULL_OVER;
 }
 
@@ -137,7 +145,7 @@ on_page(struct call *call)
 		u->shelf[u->model++].absent = true;
 		u->last_id = 0;
 	} else {
-		fail(u, call->why[0] ? call->why : "Odoo did not answer");
+		fail(u, "%s", call->why[0] ? call->why : "Odoo did not answer");
 	}
 }
 
@@ -158,11 +166,15 @@ ask_page(struct courier *c, struct pull *u, int64_t now_ms)
 		u->phase = PULL_READING;
 }
 
+/* ---- putting --------------------------------------------------------------------- */
+
+/* What is too much for a frame is found here: the keeper would hang up on it. */
 static void
-put(struct courier *c, struct pull *u)
+pack(struct courier *c, struct pull *u)
 {
 	struct catalog_shelf_push push[PULL_SHELVES];
-	size_t n = 0;
+	size_t n = 0, most = protocol_frame_max(c->config.limits.body) - BESIDE;
+	struct wire_writer w;
 	int r = 0;
 	for (size_t i = 0; i < PULL_SHELVES && r == 0; i++) {
 		if (u->shelf[i].absent)
@@ -173,14 +185,27 @@ put(struct courier *c, struct pull *u)
 		if (r == 0)
 			r = catalog_shelf_seal(u->memory, &push[n++]);
 	}
-	if (r < 0)
-		fail(u, "out of memory");
-	else if (n == 0)
+	wire_bare(&w, &u->packed);
+	if (r == 0)
+		catalog_pack(push, n, &w);
+	if (r == 0)
+		r = wire_bare_end(&w);
+	if (n == 0)
 		fail(u, "this Odoo has none of the models of the addons (business.rule.item, …)");
-	else if (u->dry_run)
-		u->phase = PULL_OVER;
+	else if (r == -EMSGSIZE || (r == 0 && u->packed.len > most))
+		fail(u, "what it read is more than %zu bytes, with what it is found by: more than the keeper takes at once (limits.body)", most);
+	else if (r < 0)
+		fail(u, "out of memory");
 	else
-		u->question = keeper_ask_catalog(c, slice_of(u->tenant), push, n);
+		u->phase = u->dry_run ? PULL_OVER : PULL_PUT;
+}
+
+static void
+put(struct courier *c, struct pull *u)
+{
+	u->question = keeper_ask_catalog(c, slice_of(u->tenant), buf_view(&u->packed));
+	if (!u->question)
+		fail(u, "out of memory");
 }
 
 void
@@ -188,12 +213,12 @@ pull_go(struct courier *c, struct pull *u, int64_t now_ms)
 {
 	if (!pull_ready(u))
 		return;
-	if (u->phase == PULL_PUT || u->model == PULL_SHELVES) {
-		u->phase = PULL_PUT;
+	if (u->phase == PULL_PUT)
 		put(c, u);
-	} else {
+	else if (u->model == PULL_SHELVES)
+		pack(c, u);
+	else
 		ask_page(c, u, now_ms);
-	}
 }
 
 void
@@ -202,11 +227,20 @@ pull_stored(struct pull *u, const struct wire_frame *f)
 	struct slice why = wire_text(f->payload, T_REASON);
 	u->question = 0;
 	if (f->kind != P_CATALOG_PUT_OK) {
-		snprintf(u->why, sizeof(u->why), "the keeper: " SLICE_FMT, SLICE_ARG(why));
+		fail(u, "the keeper: " SLICE_FMT, SLICE_ARG(why));
 	} else {
 		u->count[PULL_N_WRITTEN] = wire_u64(f->payload, T_COUNT, 0);
 		u->count[PULL_N_REMOVED] = wire_u64(f->payload, T_N, 0);
 		u->count[PULL_N_UNCHANGED] = wire_u64(f->payload, T_ALL, 0);
 	}
 	u->phase = PULL_OVER;
+}
+
+void
+pull_lost(struct pull *u)
+{
+	bool asked = u->question != 0;
+	u->question = 0;
+	if (asked && ++u->lost == LOST_MAX)
+		fail(u, "the keeper hung up %d times instead of an answer", LOST_MAX);
 }

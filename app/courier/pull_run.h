@@ -17,11 +17,13 @@ struct pull {
 	int64_t         asked_ms;
 	bool            dry_run;
 	uint64_t        question;
+	unsigned        lost;           /* questions that had no answer */
 	size_t          model;          /* the one that is read */
 	int64_t         last_id;
 	struct arena   *memory;
 	struct words   *words;
 	struct { struct catalog_item *item; size_t n, cap; bool absent; } shelf[PULL_SHELVES];
+	struct buf      packed;         /* all shelves, for the keeper */
 	uint64_t        count[PULL_N];
 	char            why[CALL_WHY];
 };
@@ -31,5 +33,6 @@ void pull_free(struct pull *);
 void pull_go(struct courier *, struct pull *, int64_t now_ms);
 bool pull_ready(const struct pull *);           /* would pull_go() do something? */
 void pull_stored(struct pull *, const struct wire_frame *);     /* the keeper's answer */
+void pull_lost(struct pull *);                  /* its connection broke: asked again, but not for ever */
 
 #endif

@@ -138,3 +138,24 @@ def test_models_that_are_not_there_leave_their_shelves(make):
     odoo.models.clear()
     i.ask("POST", BASE + "/sync", "{}", {"Authorization": "Bearer " + i.token})
     odoo.stop()
+
+
+def test_more_than_the_keeper_takes_at_once_is_said_and_changes_nothing(make):
+    odoo = OdooServer().start()
+    odoo.model("business.support.document", content="html")
+    kept = odoo.add("business.support.document", name="Garantia", content="um ano")
+    i = make(allow=[odoo.url.split("//")[1]], settings="limits: {body: 64KiB}\n")
+    connect(i, odoo)
+    assert sync(i)["documents"] == 1
+    large = [odoo.add("business.support.document", name=f"D{n}", content=" ".join(f"palavra{k}x{n}" for k in range(20000)))
+             for n in range(5)]
+    for dry in ((), ("--dry-run",)):
+        r = i.run("tenant", "sync", TENANT, *dry, check=False)
+        assert r.returncode == 1 and "what it read is more than 1228800 bytes" in r.stderr and "limits.body" in r.stderr, r
+    assert not i.events("keeper-lost") and not i.events("peer-closed")
+    for n in large:
+        odoo.models["business.support.document"].pop(n)
+    odoo.models["business.support.document"][kept]["content"] = "dois anos"
+    after = sync(i)
+    assert (after["written"], after["removed"]) == (1, 0), after
+    odoo.stop()
