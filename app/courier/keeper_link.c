@@ -97,12 +97,14 @@ keeper_ask_begin(struct courier *c, uint64_t delivery, const struct chatwoot_fac
 }
 
 uint64_t
-keeper_ask_tenants(struct courier *c)
+keeper_ask_tenants(struct courier *c, struct slice after)
 {
 	struct wire_writer w;
 	if (!c->link.greeted)
 		return 0;
 	ask(&c->link, &w, P_TENANT_LIST);
+	if (after.len > 0)
+		wire_put(&w, T_AFTER, after);
 	return asked(&c->link, &w);
 }
 

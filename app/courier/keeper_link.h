@@ -52,7 +52,7 @@ uint64_t keeper_ask_tenant(struct courier *, struct slice name);
 uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chatwoot_facts *shown);
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
 
-uint64_t keeper_ask_tenants(struct courier *);           /* all of them */
+uint64_t keeper_ask_tenants(struct courier *, struct slice after);      /* a page of them: those behind that name */
 /* packed: shelves, by catalog_pack(). */
 uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, struct slice packed);
 uint64_t keeper_ask_heard(struct courier *);

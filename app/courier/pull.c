@@ -12,6 +12,7 @@
 
 #define PATIENCE_MS  (20 * MS_PER_S)    /* an asker that does not ask any more is gone */
 #define PULLS_MAX    64
+#define BY_CLOCK     8                  /* of them at once; more would keep out those that are asked for */
 #define FIRST_MS     (60 * MS_PER_S)    /* after a start, the first of all tenants */
 #define AFTER_FAIL_MS (10 * 60 * MS_PER_S)
 
@@ -27,12 +28,13 @@ pulls_free(struct pulls *all)
 	*all = (struct pulls){ .first = NULL };
 }
 
+/* over: with those whose asker has not heard how they ended. */
 static size_t
-count(const struct pulls *all)
+count(const struct pulls *all, bool over)
 {
 	size_t n = 0;
 	for (const struct pull *u = all->first; u; u = u->next)
-		n++;
+		n += over || u->phase != PULL_OVER;
 	return n;
 }
 
@@ -79,37 +81,91 @@ learn_due(struct pulls *all, const struct tenant *t, int64_t now_ms)
 		*d = (struct pull_due){ .at_ms = now_ms + FIRST_MS };
 		memcpy(d->tenant, name, sizeof(name));
 	}
+	d->listing = all->listing;
 	d->every_ms = t->odoo.url.len > 0 ? t->odoo.pull_ms : 0;
 	if (d->every_ms > 0 && d->at_ms > now_ms + d->every_ms)
 		d->at_ms = now_ms + d->every_ms;
 }
 
 static void
+drop_removed(struct pulls *all)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < all->dues; i++)
+		if (all->due[i].listing == all->listing)
+			all->due[kept++] = all->due[i];
+	all->dues = kept;
+}
+
+/* The next page is asked for by the next tick. */
+static void
 on_tenants(struct courier *c, struct slice payload, int64_t now_ms)
 {
 	struct pulls *all = &c->pulls;
 	struct wire_field f;
+	bool more = wire_u64(payload, T_MORE, 0) != 0, moved = false;
 	for (struct wire_reader r = { .rest = payload }; wire_next(&r, &f);) {
 		CLEANUP(arena_freep) struct arena *memory = NULL;
 		struct tenant t;
-		if (f.tag == T_TENANT && arena_new(16 * MIB, &memory) == 0 && tenant_decode(f.value, memory, &t) == 0)
-			learn_due(all, &t, now_ms);
+		if (f.tag != T_TENANT || arena_new(16 * MIB, &memory) != 0 || tenant_decode(f.value, memory, &t) != 0)
+			continue;
+		learn_due(all, &t, now_ms);
+		snprintf(all->after, sizeof(all->after), SLICE_FMT, SLICE_ARG(t.name));
+		moved = true;
 	}
-	all->known = true;
+	all->known = !more || !moved;
+	if (!more)
+		drop_removed(all);
+}
+
+static void
+list_anew(struct pulls *all)
+{
+	all->after[0] = '\0';
+	all->listing++;
+	all->known = false;
+}
+
+static void
+list_tenants(struct courier *c, int64_t now_ms)
+{
+	struct pulls *all = &c->pulls;
+	if (all->question)
+		return;
+	if (all->generation != c->link.generation) {
+		all->generation = c->link.generation;
+		list_anew(all);
+	}
+	if (all->known || all->list_ms > now_ms)
+		return;
+	all->question = keeper_ask_tenants(c, slice_of(all->after));
+	if (!all->question)
+		all->list_ms = now_ms + MS_PER_S;
+}
+
+/* The one that waits longest, or will be due first.  NULL: none ever. */
+static struct pull_due *
+first_due(const struct pulls *all)
+{
+	struct pull_due *first = NULL;
+	for (size_t i = 0; i < all->dues; i++)
+		if (all->due[i].every_ms > 0 && (!first || all->due[i].at_ms < first->at_ms))
+			first = &all->due[i];
+	return first;
 }
 
 static void
 begin_due(struct courier *c, int64_t now_ms)
 {
 	struct pulls *all = &c->pulls;
-	for (size_t i = 0; i < all->dues; i++) {
-		struct pull_due *d = &all->due[i];
+	for (struct pull_due *d; count(all, false) < BY_CLOCK && (d = first_due(all)) && d->at_ms <= now_ms;) {
 		struct pull *u;
-		if (d->every_ms == 0 || d->at_ms > now_ms)
-			continue;
+		bool begins = !waits(all, d->tenant);
 		d->at_ms = now_ms + d->every_ms;
-		if (!waits(all, d->tenant) && count(all) < PULLS_MAX && pull_new(slice_of(d->tenant), &u) == 0)
+		if (begins && pull_new(slice_of(d->tenant), &u) == 0)
 			enqueue(all, u);
+		else if (begins)
+			d->at_ms = now_ms + MS_PER_S;
 	}
 }
 
@@ -157,16 +213,12 @@ current(const struct pulls *all)
 void
 pull_tick(struct courier *c, int64_t now_ms)
 {
-	struct pulls *all = &c->pulls;
 	if (c->stopping || !c->link.greeted)
 		return;
-	if (!all->question && (!all->known || all->generation != c->link.generation)) {
-		all->generation = c->link.generation;
-		all->question = keeper_ask_tenants(c);
-	}
+	list_tenants(c, now_ms);
 	begin_due(c, now_ms);
 	clean(c, now_ms);
-	struct pull *u = current(all);
+	struct pull *u = current(&c->pulls);
 	if (u)
 		pull_go(c, u, now_ms);
 }
@@ -176,12 +228,12 @@ pull_wait_ms(const struct courier *c, int64_t now_ms)
 {
 	const struct pulls *all = &c->pulls;
 	const struct pull *u = current(all);
-	int64_t at = INT64_MAX;
+	const struct pull_due *due = count(all, false) < BY_CLOCK ? first_due(all) : NULL;
+	int64_t at = due ? due->at_ms : INT64_MAX;
 	if (c->stopping || !c->link.greeted)
 		return -1;
-	for (size_t i = 0; i < all->dues; i++)
-		if (all->due[i].every_ms > 0 && all->due[i].at_ms < at)
-			at = all->due[i].at_ms;
+	if (!all->known && !all->question && all->list_ms < at)
+		at = all->list_ms;
 	if (u && pull_ready(u))
 		at = now_ms;
 	else if (all->first && at > now_ms + PATIENCE_MS)
@@ -196,6 +248,8 @@ pull_answered(struct courier *c, const struct wire_frame *f, int64_t now_ms)
 		c->pulls.question = 0;
 		if (f->kind == P_TENANT_FOUND)
 			on_tenants(c, f->payload, now_ms);
+		else
+			c->pulls.list_ms = now_ms + MS_PER_S;
 		return true;
 	}
 	for (struct pull *u = c->pulls.first; u; u = u->next)
@@ -210,7 +264,7 @@ void
 pull_greeted(struct courier *c)
 {
 	c->pulls.question = 0;
-	c->pulls.known = false;
+	list_anew(&c->pulls);
 	for (struct pull *u = c->pulls.first; u; u = u->next)
 		pull_lost(u);
 }
@@ -254,7 +308,7 @@ pull_asked(struct courier *c, bool operator, const struct wire_frame *f, struct 
 	while (u && (asker ? u->asker != asker : u->asker || u->phase != PULL_NEW || strcmp(u->tenant, name) != 0))
 		u = u->next;
 	if (!u) {
-		if (count(&c->pulls) >= PULLS_MAX)
+		if (count(&c->pulls, true) >= PULLS_MAX)
 			return protocol_error(out, f->request, c->link.generation, E_CONFLICT, "too many pulls wait already");
 		if (pull_new(tenant, &u) != 0)
 			return -ENOMEM;

@@ -8,7 +8,11 @@
  * What cannot be read whole changes nothing.  Since all is read, what is gone
  * in Odoo is gone here, whatever deleted it; what did not change is not written
  * (the keeper compares hashes).  A model that this Odoo does not have leaves its
- * shelf as it is. */
+ * shelf as it is.
+ *
+ * Which tenants there are is asked for after every greeting and whenever they
+ * change, page by page.  Of those that are due a few wait at a time, the one
+ * that is longest due first; the others stay due. */
 #ifndef PONTE_COURIER_PULL_H
 #define PONTE_COURIER_PULL_H
 
@@ -30,12 +34,15 @@ enum pull_count {
 
 struct pull;
 /* When a tenant is pulled next. */
-struct pull_due { char tenant[65]; int64_t every_ms, at_ms; };
+struct pull_due { char tenant[65]; int64_t every_ms, at_ms; uint64_t listing; };       /* listing: that named it last */
 struct pulls {
 	struct pull     *first;         /* the first runs, the others wait */
 	struct pull_due *due;
 	size_t           dues, cap;
 	uint64_t         question;      /* which tenants there are */
+	char             after[65];     /* the last that was named */
+	uint64_t         listing;       /* counts them */
+	int64_t          list_ms;       /* not asked before */
 	uint64_t         generation;    /* of what is known of that */
 	bool             known;
 };

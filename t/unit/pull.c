@@ -6,6 +6,7 @@
 #include "app/courier/pull_run.h"
 #include "lib/catalog_item.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 #include "t/unit/unit.h"
 
@@ -99,12 +100,149 @@ a_keeper_that_hangs_up(void)
 	courier_free(c);
 }
 
+/* ---- when ---- */
+
+#define PAGE 200
+
+/* A keeper that has t0000 to tNNNN, all with an Odoo that is read once a minute. */
+struct keeper { int first, last; unsigned asked; bool fails; };
+
+static void
+tell_tenant(struct wire_writer *w, int n)
+{
+	CLEANUP(buf_free) struct buf record = { 0 };
+	char name[8];
+	snprintf(name, sizeof(name), "t%04d", n);
+	const struct tenant t = { .name = slice_of(name), .odoo = { .given = true, .url = SLICE("http://erp/"), .db = SLICE("shop"),
+		.pull_ms = 60 * MS_PER_S } };
+	if (tenant_encode(&t, &record) != 0)
+		abort();
+	wire_put(w, T_TENANT, buf_view(&record));
+}
+
+/* Answers what was asked for tenants. */
+static void
+keeper_answers(struct courier *c, struct keeper *k, int64_t now_ms)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	struct wire_frame f;
+	struct wire_writer w;
+	while (wire_frame_read(buf_view(&c->link.out), &f) == 0) {
+		CU_ASSERT(f.kind == P_TENANT_LIST);
+		struct slice after = wire_text(f.payload, T_AFTER);
+		int from = after.len == 5 ? (int)strtol(after.ptr + 1, NULL, 10) + 1 : k->first, n = 0;
+		buf_clear(&out);
+		wire_begin(&w, &out, k->fails ? P_ERROR : P_TENANT_FOUND, f.request);
+		for (; !k->fails && from <= k->last && n < PAGE; n++)
+			tell_tenant(&w, from++);
+		if (!k->fails && from <= k->last)
+			wire_put_u64(&w, T_MORE, 1);
+		buf_consume(&c->link.out, WIRE_HEADER + f.payload.len);
+		if (wire_end(&w) != 0 || wire_frame_read(buf_view(&out), &f) != 0)
+			abort();
+		k->asked++;
+		CU_ASSERT(pull_answered(c, &f, now_ms));
+	}
+}
+
+/* One turn of the loop, in which every pull that runs comes to its end. */
+static void
+turn(struct courier *c, struct keeper *k, unsigned *seen, size_t n, int64_t now_ms)
+{
+	pull_tick(c, now_ms);
+	for (struct pull *u = c->pulls.first; u; u = u->next)
+		if (u->phase == PULL_READING) {
+			long i = strtol(u->tenant + 1, NULL, 10);
+			CU_ASSERT_FATAL(i >= 0 && (size_t)i < n);
+			seen[i]++;
+			u->phase = PULL_OVER;
+		}
+	calls_free(&c->calls);
+	keeper_answers(c, k, now_ms);
+}
+
+static void
+everybody_has_a_turn(void)
+{
+	enum { N = 430 };
+	unsigned seen[N] = { 0 };
+	struct keeper k = { .last = N - 1 };
+	struct courier *c = courier_with(64 * KIB);
+	int64_t now = NOW;
+	pull_greeted(c);
+	/* Each takes half a second, so that the first are due again before the last had a turn. */
+	for (; now < NOW + 500 * MS_PER_S; now += MS_PER_S / 2)
+		turn(c, &k, seen, N, now);
+	CU_ASSERT(k.asked == 3);
+	for (size_t i = 0; i < N; i++)
+		CU_ASSERT(seen[i] > 0);
+
+	memset(seen, 0, sizeof(seen));
+	k.first = 1;
+	c->link.generation++;
+	for (int64_t end = now + 500 * MS_PER_S; now < end; now += MS_PER_S / 2)
+		turn(c, &k, seen, N, now);
+	CU_ASSERT(k.asked == 6);
+	CU_ASSERT(seen[0] <= 1);        /* one may have waited already */
+	for (size_t i = 1; i < N; i++)
+		CU_ASSERT(seen[i] > 0);
+	courier_free(c);
+}
+
+static void
+the_clock_leaves_room(void)
+{
+	struct keeper k = { .last = 99 };
+	struct courier *c = courier_with(64 * KIB);
+	CLEANUP(buf_free) struct buf asked = { 0 }, out = { 0 };
+	struct wire_writer w;
+	struct wire_frame f;
+	pull_greeted(c);
+	pull_tick(c, NOW);
+	keeper_answers(c, &k, NOW);
+	for (int i = 0; i < 9; i++)
+		pull_tick(c, NOW + 3600 * MS_PER_S);
+	CU_ASSERT(c->pulls.first != NULL);
+	CU_ASSERT(pull_wait_ms(c, NOW + 3600 * MS_PER_S) > 0);   /* all wait for an Odoo: the loop sleeps */
+	wire_begin(&w, &asked, P_PULL, 1);
+	wire_put(&w, T_NAME, SLICE("t0007"));
+	wire_put_u64(&w, T_AFTER, 12345);
+	CU_ASSERT_FATAL(wire_end(&w) == 0 && wire_frame_read(buf_view(&asked), &f) == 0);
+	CU_ASSERT(pull_asked(c, true, &f, &out, NOW + 3600 * MS_PER_S) == 0);
+	CU_ASSERT_FATAL(wire_frame_read(buf_view(&out), &f) == 0);
+	CU_ASSERT(f.kind == P_PULL_OK);
+	courier_free(c);
+}
+
+static void
+a_keeper_that_cannot_list(void)
+{
+	struct keeper k = { .last = 2, .fails = true };
+	struct courier *c = courier_with(64 * KIB);
+	pull_greeted(c);
+	for (int i = 0; i < 10; i++) {
+		pull_tick(c, NOW);
+		keeper_answers(c, &k, NOW);
+	}
+	CU_ASSERT(k.asked == 1);
+	CU_ASSERT(pull_wait_ms(c, NOW) > 0 && pull_wait_ms(c, NOW) <= MS_PER_S);
+	k.fails = false;
+	pull_tick(c, NOW + MS_PER_S);
+	keeper_answers(c, &k, NOW + MS_PER_S);
+	CU_ASSERT(k.asked == 2 && c->pulls.dues == 3);
+	courier_free(c);
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
 		{ "what is read is put, or it is said why not", what_is_read },
 		{ "a keeper that hangs up is not asked for ever", a_keeper_that_hangs_up },
+		{ "every tenant's turn comes, and that of one that is removed does not", everybody_has_a_turn },
+		{ "those by the clock leave room for those that are asked for", the_clock_leaves_room },
+		{ "a keeper that cannot tell the tenants is asked again, later", a_keeper_that_cannot_list },
 	};
+	log_setup("unit", LOG_ERROR);
 	return unit_run("pull", tests, ARRAY_LEN(tests), 0);
 }
