@@ -191,6 +191,7 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 		call_over(call, CALL_BUSY, "out of memory");
 		return;
 	}
+	p->pace_ms = t->odoo.pace_ms;
 	crypt_sha256(t->odoo.url, p->place);
 	crypt_sha256(t->odoo.db, p->place + CRYPT_SHA256);
 	int64_t free_ms = free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
@@ -252,6 +253,10 @@ refused(struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t 
 {
 	unsigned other = 1 - p->key;
 
+	if (!t) {
+		retry(call, CALL_DENIED, "Odoo refuses login and key", now_ms);
+		return;
+	}
 	p->uid = 0;
 	p->refused |= 1u << p->key;
 	if ((other == 0 || t->odoo.next_key.len > 0) && !(p->refused & 1u << other)) {
@@ -281,7 +286,7 @@ learn_model(struct odoo_peer *p, struct slice model, const struct value *types)
 	m->fields = fields;
 }
 
-/* value NULL: it does not want to say. */
+/* value NULL: it does not want to say.  t NULL: it is asked again. */
 static void
 found(struct odoo_peer *p, const struct tenant *t, const struct value *value)
 {
@@ -289,6 +294,8 @@ found(struct odoo_peer *p, const struct tenant *t, const struct value *value)
 	const char *remark;
 	char text[24] = "unknown";
 
+	if (!t)
+		return;
 	p->known = true;
 	if (value && odoo_version_of(value, &v) == 0)
 		snprintf(text, sizeof(text), "%d.%d", v.major, v.minor);
@@ -341,6 +348,8 @@ understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struc
 	}
 }
 
+/* t NULL: the tenants moved while it was under way.  Nothing is judged otherwise
+ * for that, but what wants the record has another turn, which fetches it. */
 static void
 judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, bool of_odoo, int64_t now_ms)
 {
@@ -386,10 +395,10 @@ judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odo
 }
 
 static void
-free_peer(struct courier *c, struct odoo_peer *p, const struct tenant *t, int64_t now_ms)
+free_peer(struct courier *c, struct odoo_peer *p, int64_t now_ms)
 {
 	p->busy = false;
-	p->next_ms = now_ms + (t ? t->odoo.pace_ms : 0);
+	p->next_ms = now_ms + p->pace_ms;
 	/* All who wait look again: whoever shares the place, and its record may have changed. */
 	for (struct call *other = c->calls.first; other; other = other->next)
 		if (other->state == CALL_S_TURN && other->at_ms == DEST_NEVER)
@@ -403,14 +412,8 @@ odoo_came(struct courier *c, struct call *call, const struct client_result *res,
 	struct odoo_peer *p = peer_of(c, call);
 	struct odoo_answer answer = { .outcome = ODOO_OK };
 
-	if (!p || !t) {
-		/* The tenants moved while it was under way: its own record is asked for again. */
-		if (p)
-			free_peer(c, p, NULL, now_ms);
-		no_answer(call, "the tenant's record has changed", res->sent, false, now_ms);
-		return;
-	}
-	free_peer(c, p, t, now_ms);
+	REQUIRE(p);     /* it was there when the call was sent */
+	free_peer(c, p, now_ms);
 	if (res->error != CLIENT_OK) {
 		bool late = res->error == CLIENT_E_TIMEOUT_TOTAL && now_ms >= call->deadline_ms - 1;
 		breaker_end(&p->breaker, &c->dests.rules, BREAKER_BAD, now_ms, crypt_random32());

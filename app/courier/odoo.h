@@ -24,7 +24,7 @@ struct odoo_peer {
 	unsigned refused;               /* bits: keys that were */
 	int64_t  refused_until_ms;      /* both: not asked before */
 	bool     busy;
-	int64_t  next_ms;               /* the pause ends */
+	int64_t  pace_ms, next_ms;      /* the pause between two, and when it ends */
 	struct breaker    breaker;
 	struct odoo_model model[ODOO_MODELS];
 	size_t   models;

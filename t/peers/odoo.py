@@ -9,6 +9,7 @@ steps; a call takes the first that fits it and uses up a turn:
   method, model     which calls it fits; none: every one
   times             turns: 1 unless told; 0: for ever
   delay             seconds before the first byte
+  until             a threading.Event before it
   cut               True: closes without a byte; "after": having done it
   html              status: an HTML page with that status
   fault             (code, text)
@@ -140,6 +141,8 @@ class OdooServer:
                                   "kwargs": params[6] if len(params) > 6 else {}, "headers": dict(h.headers)})
         step = self.take(name, model)
         time.sleep(step.get("delay", 0))
+        if "until" in step:
+            step["until"].wait(60)
         if step.get("cut") is True:
             return None
         if "html" in step:

@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import json
+import threading
 
 import pytest
 
+from conftest import wait_for
 from odoo import OdooServer
 
 BASE = "/api/v1/products"
@@ -130,6 +132,39 @@ def test_one_call_at_a_time_and_keys_that_change(make, odoo):
     assert post(i, "/list").status == 200
     log = i.log_tail(1000)
     assert not [k for k in ("old-key", "odoo-key\"", "third") if k in log]
+
+
+class Held:
+    """A call of that method is under way, and stays so until the end of the block."""
+
+    def __init__(self, i, odoo, method, path="/list", body=None):
+        self.i, self.odoo, self.method, self.path, self.body = i, odoo, method, path, body
+
+    def __enter__(self):
+        self.go, before = threading.Event(), len(self.odoo.requests)
+        self.odoo.script = [{"method": self.method, "until": self.go}]
+        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.answer = self.pool.submit(post, self.i, self.path, self.body)
+        wait_for(lambda: [r for r in self.odoo.requests[before:] if r["method"] == self.method], why="the call", show=self.i.log_tail)
+        return self
+
+    def __exit__(self, *_):
+        self.go.set()
+        self.answer = self.answer.result()
+        self.pool.shutdown()
+
+
+@pytest.mark.parametrize("method", ["version", "authenticate", "fields_get", "read", "write"])
+def test_a_call_is_not_lost_because_another_tenant_changes(shop, odoo, method):
+    price = {"product_ids": [1], "adjustment": {"type": "fixed", "value": 5, "field": "list_price"}}
+    with Held(shop, odoo, method, "/update-prices", price) as held:
+        shop.tenant("other", account=9, installation="two")
+        assert "no Odoo" in shop.run("tenant", "ask", "other", check=False).stderr       # so the courier knows
+    a = held.answer
+    assert (a.status, a.json["data"]["results"][0]["new_price"], a.json["data"]["successful"]) == (200, 5.8, 1), a
+    assert odoo.models["product.template"][1]["list_price"] == 5.8
+    assert len([r for r in odoo.requests if r["method"] == "write"]) == 1
+    assert odoo.logins == 1, "what was answered is learned"
 
 
 @pytest.mark.parametrize("step, status, code", [
