@@ -51,6 +51,38 @@ products_store(struct request *r, const struct product *p, size_t n)
 	return shelf_push(r, &push, 1, "products", arena_printf(r->arena, "%zu named", n), &same);
 }
 
+struct stored { struct request *r; struct product *p; int failed; };
+
+static void
+take_stored(void *context, const struct catalog_item *item)
+{
+	CLEANUP(json_freep) struct json *data = NULL;
+	struct stored *s = context;
+	struct product *p = s->p;
+	const struct json *value;
+
+	s->failed = json_parse(item->data, &data);
+	p->name = arena_copy(s->r->arena, item->name);
+	p->description = arena_copy(s->r->arena, item->description);
+	p->price = odoo_record_number(data, "price");
+	json_get(data, "category_id", &value);
+	(void)!json_int(value, &p->category);
+	json_get(data, "is_special_price", &value);
+	p->special = json_true(value);
+}
+
+bool
+product_stored(struct request *r, struct product *p)
+{
+	struct catalog *c = catalogue_of(r, CATALOG_BIT(CATALOG_K_PRODUCT));
+	struct stored s = { .r = r, .p = p };
+
+	if (!c)
+		return false;
+	return (catalog_find(c, r->tenant, CATALOG_K_PRODUCT, arena_printf(r->arena, "%" PRId64, p->id), take_stored, &s) == 0
+	    && s.failed == 0) || catalogue_failed(r);
+}
+
 /* ---- search ---- */
 
 struct search {

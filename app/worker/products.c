@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "app/worker/api.h"
@@ -162,29 +161,38 @@ on_tool_description(struct request *r)
 	json_free(hub.answer);
 }
 
+/* What the body says; the rest of p stays.  False: the request is answered. */
+static bool
+say_product(struct request *r, const struct json *doc, struct product *p)
+{
+	struct slice description;
+	const struct json *value;
+	double price;
+
+	if (!api_text(doc, "description", &description))
+		return api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
+	p->description = description.len > 0 ? description : p->description;
+	enum json_type type = json_get(doc, "price", &value);
+	if (!api_empty(type, value) && (json_number(value, &price) != 0 || !isfinite(price)))
+		return api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("price is not a number"));
+	p->price = api_empty(type, value) ? p->price : price;
+	if (json_get(doc, "is_special_price", &value) == JSON_BOOL)
+		p->special = json_true(value);
+	return true;
+}
+
+/* The addons say a part of a product: what they leave out is as it was.  Two at
+ * once of one product: it is as the later one read it. */
 void
 on_tool_product(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
-	const struct json *value;
 	struct product p = { 0 };
-	char name[40];
 
-	if (!read_product(r, &doc, &p.id))
+	if (!read_product(r, &doc, &p.id) || !product_stored(r, &p) || !say_product(r, doc, &p))
 		return;
-	if (!api_text(doc, "description", &p.description)) {
-		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
-		return;
-	}
-	enum json_type type = json_get(doc, "price", &value);
-	if ((json_number(value, &p.price) != 0 || !isfinite(p.price)) && !api_empty(type, value)) {
-		api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("price is not a number"));
-		return;
-	}
-	json_get(doc, "is_special_price", &value);
-	p.special = json_true(value);
-	snprintf(name, sizeof(name), "%" PRId64, p.id);
-	p.name = slice_of(name);
+	if (p.name.len == 0)
+		p.name = arena_printf(r->arena, "%" PRId64, p.id);
 	if (products_store(r, &p, 1))
 		answer_tool(r, true, "vector_id", product_vector_id(r, p.id));
 }

@@ -37,6 +37,9 @@ struct product {
 	double       price;
 	bool         special;           /* of the price */
 };
+/* p->id as it is stored now, into p; one that is not leaves p alone.  False: the
+ * request is answered. */
+bool product_stored(struct request *, struct product *p);
 /* Stores them, one push.  False: the request is answered. */
 bool products_store(struct request *, const struct product *, size_t n);
 /* "{account}_{product}" as the addons know it. */

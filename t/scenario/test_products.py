@@ -79,6 +79,28 @@ def test_the_addons_tools_answer_200_with_success(shop, odoo):
     assert post(shop, "/tools/sync_product_to_vector_db", {"account_id": TENANT, "product_id": False}, "").status == 422
 
 
+def test_a_tool_that_names_a_product_again_changes_only_what_it_says(shop, odoo):
+    def tool(**said):
+        a = post(shop, "/tools/sync_product_to_vector_db", dict({"account_id": TENANT, "product_id": 2}, **said), "")
+        assert (a.status, a.json["success"]) == (200, True), a
+
+    def found(query):
+        results = post(shop, "/search", {"query": query, "filters": {"category_id": 4}}).json["data"]["results"]
+        return [(p["name"], p["description"], p["price"], p["category_id"]) for p in results]
+
+    assert post(shop, "/2/sync", {"skip_odoo_update": True, "description": "Bolo caseiro"}).status == 200
+    tool(description="Massa fofa")
+    assert found("bolo massa") == [("Bolo de cenoura", "Massa fofa", 25, 4)]
+    tool(description=False)
+    tool()
+    assert found("bolo massa") == [("Bolo de cenoura", "Massa fofa", 25, 4)], "what is not said took something away"
+    tool(description="Bolo de cenoura - Bolos", is_minimal=True, price=9.5, is_special_price=True)
+    tool(description="Massa fofa", price=False)
+    assert found("massa") == [("Bolo de cenoura", "Massa fofa", 9.5, 4)]
+    tool(price=0)
+    assert found("massa") == [("Bolo de cenoura", "Massa fofa", 0, 4)]
+
+
 def test_synced_found_and_listed(shop, odoo):
     a = post(shop, "/sync-batch", {"product_ids": [1, 2, 77], "options": {"generate_descriptions": True}})
     assert (a.json["data"]["total"], a.json["data"]["successful"], a.json["data"]["failed"]) == (3, 2, 1), a
