@@ -23,10 +23,13 @@ catalog_item_seal(struct words *words, struct arena *a, struct slice text, struc
 {
 	CLEANUP(buf_free) struct buf all = { 0 };
 	uint8_t hash[CRYPT_SHA256];
+	const uint8_t version = WORDS_VERSION;  /* stems are no part: they follow from the rest, and from this */
 	const struct slice part[] = { item->name, item->description, item->type, item->data };
 	int e = !words ? 0 : text.len ? index_text(words, a, text, (struct slice){ NULL, 0 }, &item->stems)
 	    : index_text(words, a, item->name, item->description, &item->stems);
 
+	if (e == 0)
+		e = buf_append(&all, &version, sizeof(version));
 	if (e == 0)
 		e = buf_append(&all, &item->starts_us, sizeof(item->starts_us));
 	if (e == 0)

@@ -68,17 +68,45 @@ code_point(const char *p, size_t n)
 	}
 }
 
+static int
+fold_ascii(uint32_t c, char ret[static 5])
+{
+	bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+
+	ret[0] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	return letter ? 1 : -1;
+}
+
+/* Signs, blanks and what joins or dresses them are no part of a word.  The index
+ * (unicode61) thinks so, too: it would find a word that is not among the stems. */
+static bool
+is_sign(uint32_t c)
+{
+	static const struct { uint32_t first, last; } signs[] = {
+		{ 0x80, 0xbf },         /* Latin-1 */
+		{ 0x2000, 0x2bff },     /* punctuation, arrows, mathematics, pictures */
+		{ 0x3000, 0x303f },     /* CJK punctuation */
+		{ 0xfe00, 0xfe6f }, { 0xfeff, 0xfeff },
+		{ 0x1f000, 0x1fbff },   /* emojis */
+		{ 0xe0000, 0xe0fff },   /* tags of emojis */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+		if (c >= signs[i].first && c <= signs[i].last)
+			return true;
+	return false;
+}
+
 /* What a character is in a word: its letters, nothing (a combining accent), or
  * -1: it ends the word. */
 static int
 fold(const char *p, size_t n, char ret[static 5])
 {
 	uint32_t c = code_point(p, n);
-	if (c < 0x80) {
-		bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-		ret[0] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-		return letter ? 1 : -1;
-	}
+	if (c < 0x80)
+		return fold_ascii(c, ret);
+	if (c >= 0xff01 && c <= 0xff5e)         /* full width */
+		return fold_ascii(c - 0xff01 + '!', ret);
 	if (c >= 0xc0 && c < 0x180) {
 		size_t len = strlen(folded[c - 0xc0]);
 		memcpy(ret, folded[c - 0xc0], len);
@@ -86,8 +114,7 @@ fold(const char *p, size_t n, char ret[static 5])
 	}
 	if (c >= 0x300 && c <= 0x36f)
 		return 0;
-	/* Signs and blanks of Latin-1, general punctuation, CJK punctuation. */
-	if (c < 0xc0 || (c >= 0x2000 && c <= 0x206f) || (c >= 0x3000 && c <= 0x303f) || c == 0xfeff)
+	if (is_sign(c))
 		return -1;
 	memcpy(ret, p, n);              /* another script: as it is */
 	return (int)n;

@@ -7,6 +7,10 @@
 #include "lib/base.h"
 #include "lib/buf.h"
 
+/* Raised whenever a text gets other stems than before: it is part of the hash of
+ * an item, so that the next push indexes it anew, though nothing else changed. */
+#define WORDS_VERSION 2
+
 struct words;
 MUST_CHECK int words_new(struct words **ret);           /* 0 or -ENOMEM */
 void words_free(struct words *);                        /* NULL is fine */

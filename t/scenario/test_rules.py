@@ -1,10 +1,16 @@
 """Odoo's addons push rules; the hub reads them."""
 
 import contextlib
+
+
+import hashlib
 import json
 import os
 import pathlib
 import sqlite3
+
+
+import urllib.parse
 
 import pytest
 
@@ -75,6 +81,42 @@ def test_searched_by_words(shop):
     assert [r["name"] for r in get(i, "/semantic-search?query=ENTREGAS+dia&score_threshold=0.3").json["data"]] == ["Entrega"]
     assert get(i, "/semantic-search?query=foguete").json["data"] == []
     assert get(i, "/semantic-search?query=%22+OR+*+NEAR(").status == 200
+
+
+FREIGHT = {"permanent_rules": [{"name": "🚚Frete", "description": "Entrega grátis✨", "type": "delivery"}], "temporary_rules": []}
+
+
+def asked(i, query):
+    found = get(i, "/semantic-search?query=" + urllib.parse.quote(query)).json["data"]
+    return [(r["name"], r["similarity_score"]) for r in found]
+
+
+def test_a_sign_that_touches_a_word_hides_nothing(shop):
+    i = shop
+    push(i, FREIGHT)
+    for query in ("frete", "grátis", "frete 😊", "frete😊", "✨grátis"):
+        assert asked(i, query) == [("🚚Frete", 1)], query
+    assert asked(i, "😊") == []
+
+
+def test_what_was_indexed_otherwise_is_indexed_anew_by_the_next_push(shop):
+    """As a ponte before this one left it: its hashes are of the item alone."""
+    i = shop
+    push(i, FREIGHT)
+    i.stop()
+    rule = [s.encode() for s in ("🚚Frete", "Entrega grátis✨", "delivery", "")]
+    with contextlib.closing(sqlite3.connect(i.dir / "state/catalog.db")) as db:
+        hashed = bytes(16) + b"".join(len(s).to_bytes(8, "little") + s for s in rule)
+        hashed = hashlib.sha256(hashed).digest()
+        db.execute("UPDATE item SET hash = ?", (hashed,))
+        db.execute("UPDATE shelf SET hash = ? WHERE kind = 1", (hashlib.sha256("1:🚚Frete".encode() + hashed).digest(),))
+        db.execute("UPDATE found SET stems = '🚚fret entreg gratis✨'")
+        db.commit()
+    i.start()
+    assert asked(i, "frete") == []
+    assert "unchanged" not in push(i, FREIGHT).json["data"]
+    assert asked(i, "frete") == [("🚚Frete", 1)]
+    assert push(i, FREIGHT).json["data"]["unchanged"] is True
 
 
 def test_what_is_wrong_is_named_and_nothing_is_stored(shop):

@@ -18,6 +18,10 @@ stems(void)
 		{ "other letters",      "naïve Straße Œuvre", "naiv strass oeuvr" },
 		{ "another script",     "日本語 и рыба", "日本語 и рыба" },
 		{ "quotes are no letters", "\"OR\" NEAR(a*)", "or near a" },
+		{ "a sign that touches", "🔥Frete★ pão☕queijo Sim→não", "fret pao queij sim nao" },
+		{ "signs alone",        "🔥 ★★★ ⚠\xef\xb8\x8f 🇧🇷 \xf3\xa0\x81\xbf", "" },
+		{ "signs that cannot be seen", "sol\xe2\x80\x8dmar sol\xef\xb8\x8fmar", "sol mar sol mar" },
+		{ "full width",         "ＰＩＸ！ｂ２", "pix b2" },
 		{ "no UTF-8",           "a\xff""b\xc3", "a b" },
 	};
 	/* clang-format on */
