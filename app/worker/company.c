@@ -7,12 +7,17 @@
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
 #include "app/worker/collections.h"
+#include "app/worker/company.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
+#include "lib/catalog_item.h"
 #include "lib/clock.h"
 
+/* Keys of the two, by who said them. */
+#define OWN   SLICE("company")
+#define BASIC SLICE("basic")
+
 struct building {
-	struct request    *r;
 	const struct json *from;
 	struct json       *to;
 	int                failed;
@@ -185,36 +190,57 @@ words_of(struct request *r, const struct json *from)
 	    (int)area.len, area.ptr ? area.ptr : "", (int)greeting.len, greeting.ptr ? greeting.ptr : "");
 }
 
+/* As it is stored, from its sections as Odoo sends them.  0, SHELF_E_WRONG or -ENOMEM. */
+static int
+build(struct shelf *s, const struct json *from, struct json *to)
+{
+	struct building b = { .from = from, .to = to, .failed = to ? 0 : -ENOMEM, .wrong = "" };
+
+	put_company(&b);
+	put_channels(&b);
+	put_hours(&b);
+	put_service(&b);
+	if (!*b.wrong)
+		return b.failed;
+	s->why = arena_printf(s->r->arena, "%s is of another type than Odoo sends, or no hour of a day", b.wrong);
+	return SHELF_E_WRONG;
+}
+
+/* A newer addon wraps them. */
+static int
+find_sections(struct shelf *s, const struct json *doc, const struct json **ret)
+{
+	enum json_type type = json_get(doc, "company_metadata", ret);
+
+	if (type == JSON_OBJECT)
+		return 0;
+	*ret = doc;
+	s->why = SLICE("company_metadata is not an object");
+	return api_empty(type, *ret) ? 0 : SHELF_E_WRONG;
+}
+
 void
 on_company_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL, *to = json_new_object();
 	CLEANUP(words_freep) struct words *words = NULL;
 	struct catalog_shelf_push push[2];
+	struct catalog_item item[2] = { { .kind = CATALOG_K_METADATA }, { .kind = CATALOG_K_METADATA, .key = BASIC } };
 	const struct json *from;
 	size_t more = 0;
 	bool same;
 
 	if (!api_account(r) || !api_body(r, &doc))
 		return;
-	struct building b = { .r = r, .to = to, .failed = to ? 0 : -ENOMEM, .wrong = "" };
-	/* A newer addon wraps it. */
-	from = part(&b, doc, "company_metadata");
-	from = from ? from : doc;
-	b.from = from;
-	put_company(&b);
-	put_channels(&b);
-	put_hours(&b);
-	put_service(&b);
-	if (*b.wrong) {
-		api_refuse(r, REQUEST_R_BAD_SCHEMA, arena_printf(r->arena, "%s is of another type than Odoo sends, or no hour of a day", b.wrong));
-		return;
-	}
 	struct shelf s = { .r = r };
-	int e = b.failed ? b.failed : words_new(&words);
+	int e = words_new(&words);
 	s.words = words;
 	if (e == 0)
-		e = shelf_object(&s, CATALOG_K_METADATA, SLICE("company"), to, words_of(r, from), &push[0]);
+		e = find_sections(&s, doc, &from);
+	if (e == 0)
+		e = build(&s, from, to);
+	if (e == 0)
+		e = shelf_object(&s, CATALOG_K_METADATA, OWN, to, words_of(r, from), &push[0]);
 	if (e == 0)
 		e = collections_read(&s, doc, true, &push[1], &more);
 	if (e == SHELF_E_WRONG) {
@@ -225,11 +251,85 @@ on_company_sync(struct request *r)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 		return;
 	}
+	/* What came with the rules before goes. */
+	item[0] = push[0].item[0];
+	push[0].item = item;
+	push[0].items = ARRAY_LEN(item);
 	if (shelf_push(r, push, 1 + more, "company metadata", (struct slice){ NULL, 0 }, &same))
 		api_answer(r, json_ref(to), NULL);
 }
 
+/* ---- with the rules ---- */
+
+static void
+note(void *context, const struct catalog_item *item)
+{
+	(void)item;
+	*(bool *)context = true;
+}
+
+/* Its texts are flat: each section takes its own of them. */
+static int
+sections_of(const struct json *basic, struct json *to)
+{
+	const struct json *hours;
+	int e = to ? json_set(to, "company_info", json_ref(basic)) : -ENOMEM;
+
+	json_get(basic, "business_hours", &hours);
+	if (e == 0)
+		e = json_set(to, "customer_service", json_ref(basic));
+	return e == 0 ? json_set(to, "business_hours", hours ? json_ref(hours) : NULL) : e;
+}
+
+int
+company_basic(struct shelf *s, struct catalog *c, const struct json *body, struct catalog_shelf_push *ret, size_t *ret_n)
+{
+	CLEANUP(json_freep) struct json *from = json_new_object(), *to = json_new_object();
+	const struct json *basic;
+	struct slice name;
+	bool own = false;
+
+	*ret_n = 0;
+	json_get(body, "basic_info", &basic);
+	if (api_text(basic, "company_name", &name) && name.len == 0)
+		return 0;
+	int e = sections_of(basic, from);
+	if (e == 0)
+		e = build(s, from, to);
+	if (e == SHELF_E_WRONG)
+		s->why = arena_printf(s->r->arena, "basic_info: " SLICE_FMT, SLICE_ARG(s->why));
+	if (e == 0)
+		e = catalog_find(c, s->r->tenant, CATALOG_K_METADATA, OWN, note, &own);
+	if (e != 0 || own)
+		return e;
+	e = shelf_object(s, CATALOG_K_METADATA, BASIC, to, words_of(s->r, from), ret);
+	if (e == 0)
+		e = catalog_shelf_seal(s->r->arena, ret);
+	*ret_n = e == 0;
+	return e;
+}
+
 /* ---- read ---- */
+
+struct first { void (*each)(void *, const struct catalog_item *); void *context; bool seen; };
+
+static void
+take_first(void *context, const struct catalog_item *item)
+{
+	struct first *f = context;
+
+	f->seen = true;
+	f->each(f->context, item);
+}
+
+int
+company_find(struct catalog *c, struct slice tenant, void (*each)(void *, const struct catalog_item *), void *context)
+{
+	struct first f = { each, context, false };
+	int e = catalog_find(c, tenant, CATALOG_K_METADATA, OWN, take_first, &f);
+
+	return e == 0 && !f.seen ? catalog_find(c, tenant, CATALOG_K_METADATA, BASIC, take_first, &f) : e;
+}
 
 struct found { struct json *data; int64_t updated_us; int failed; };
 
@@ -238,21 +338,19 @@ take(void *context, const struct catalog_item *item)
 {
 	struct found *f = context;
 
-	if (!f->data)
-		f->failed = json_parse(item->data, &f->data);
+	f->failed = json_parse(item->data, &f->data);
 	f->updated_us = item->updated_us;
 }
 
 static bool
 find(struct request *r, struct found *ret)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_METADATA) };
-	struct catalog *c = catalogue_of(r, f.kinds);
+	struct catalog *c = catalogue_of(r, CATALOG_BIT(CATALOG_K_METADATA));
 
 	*ret = (struct found){ .data = NULL };
 	if (!c)
 		return false;
-	return (catalog_list(c, &f, take, ret) == 0 && ret->failed == 0) || catalogue_failed(r);
+	return (company_find(c, r->tenant, take, ret) == 0 && ret->failed == 0) || catalogue_failed(r);
 }
 
 static void

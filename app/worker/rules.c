@@ -8,6 +8,7 @@
 #include "app/worker/ask.h"
 #include "app/worker/catalogue.h"
 #include "app/worker/collections.h"
+#include "app/worker/company.h"
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
@@ -70,6 +71,8 @@ refuse_shelf(struct request *r, const struct shelf *s, int e)
 {
 	if (e == SHELF_E_WRONG)
 		return api_refuse(r, REQUEST_R_BAD_SCHEMA, s->why.len ? s->why : SLICE("the rules cannot be read"));
+	if (e != -ENOMEM)
+		return catalogue_failed(r);
 	return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 }
 
@@ -95,11 +98,12 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	CLEANUP(words_freep) struct words *words = NULL;
-	struct catalog_shelf_push shelf[4];
-	size_t lists = 0, more = 0;
+	struct catalog_shelf_push shelf[5];
+	size_t lists = 0, more = 0, company = 0;
+	struct catalog *c;
 	bool same = false;
 
-	if (!api_account(r) || !api_body(r, &doc))
+	if (!api_account(r) || !api_body(r, &doc) || !(c = catalogue_of(r, kinds)))
 		return;
 	int e = words_new(&words);
 	struct shelf s = { .r = r, .words = words };
@@ -107,13 +111,16 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 		e = read_lists(&s, doc, shelf, &lists);
 	if (e == 0)
 		e = collections_read(&s, doc, false, &shelf[lists], &more);
+	if (e == 0 && (kinds & CATALOG_BIT(CATALOG_K_PERMANENT)))
+		e = company_basic(&s, c, doc, &shelf[lists + more], &company);
+	more += company;
 	if (e != 0) {
 		refuse_shelf(r, &s, e);
 		return;
 	}
 	/* Neither list: it asks for a pull.  What is stored stays. */
 	if (lists == 0) {
-		if (ask_pull(r) && (more == 0 || shelf_push(r, shelf, more, "collections", (struct slice){ NULL, 0 }, &same)))
+		if (ask_pull(r) && (more == 0 || shelf_push(r, shelf, more, what, SLICE("asked for"), &same)))
 			answer_sync(r, kinds, false, "queued");
 		return;
 	}
@@ -160,7 +167,12 @@ set_data(struct json *to, const char *key, struct slice data)
 	return json_set(to, key, data.len > 0 ? parsed : json_new_object());
 }
 
-struct rules { struct json *list; bool score; int failed; };
+struct rules {
+	struct json *list;
+	bool         score;
+	int64_t      company;           /* the id of the one that counts */
+	int          failed;
+};
 
 static void
 add_rule(struct rules *to, const struct catalog_item *item, double score)
@@ -215,7 +227,16 @@ each_rule(void *context, const struct catalog_item *item)
 static void
 each_found(void *context, const struct catalog_item *item, double score)
 {
-	add_rule(context, item, score);
+	const struct rules *to = context;
+
+	if (item->kind != CATALOG_K_METADATA || item->id == to->company)
+		add_rule(context, item, score);
+}
+
+static void
+take_company(void *context, const struct catalog_item *item)
+{
+	*(int64_t *)context = item->id;
 }
 
 static struct json *
@@ -296,6 +317,7 @@ search(struct request *r, struct slice query, int64_t limit, double threshold)
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || words_new(&words) < 0 || words_stems(words, query, &stems) < 0
+	    || company_find(c, r->tenant, take_company, &rules.company) < 0
 	    || catalog_search(c, &f, buf_view(&stems), threshold, each_found, &rules) < 0) {
 		json_free(rules.list);
 		catalogue_failed(r);

@@ -4,6 +4,7 @@
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
+#include "app/worker/company.h"
 #include "app/worker/documents.h"
 #include "app/worker/page.h"
 #include "app/worker/routes.h"
@@ -216,12 +217,11 @@ each_company(void *context, const struct catalog_item *item)
 void
 on_view_company(struct request *r)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_METADATA), .limit = 1 };
 	struct catalog *c;
 
-	if (!api_account(r) || !(c = catalogue_of(r, f.kinds)))
+	if (!api_account(r) || !(c = catalogue_of(r, CATALOG_BIT(CATALOG_K_METADATA))))
 		return;
-	if (catalog_list(c, &f, each_company, r) < 0)
+	if (company_find(c, r->tenant, each_company, r) < 0)
 		catalogue_failed(r);
 	else if (r->answer.status == 0)
 		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("no company metadata was synced yet"));

@@ -109,8 +109,8 @@ def test_an_addon_that_sends_no_rules_asks_for_a_pull(shop, odoo):
     a = shop.ask("POST", BASE + "/sync", json.dumps({"basic_info": {"company_name": "Padaria"}}), {"Authorization": "Bearer " + shop.token})
     assert (a.status, a.json["data"]["sync_status"], a.json["data"]["vectorized_rules"]) == (200, "queued", 0)
     wait_for(lambda: len(names(shop)) == 1204, why="the pull", show=shop.log_tail)
-    shop.hub.wait(lambda p: p.requests)
-    assert sorted(shop.hub.requests[0]["json"]["changed"]) == ["document", "permanent", "temporary"]
+    news = shop.hub.wait(lambda p: len(p.requests) == 2 and [sorted(r["json"]["changed"]) for r in p.requests])
+    assert news == [["metadata"], ["document", "permanent", "temporary"]]
 
 
 @pytest.mark.parametrize("step", [{"fault": (1, "no"), "times": 0}, {"raw": b"<?xml version='1.0'?>\n<methodResponse><params><param><value>x</value></param></params></methodResponse>"}])

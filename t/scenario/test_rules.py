@@ -73,8 +73,9 @@ def test_a_push_is_seen_at_once_and_again_changes_nothing(shop):
 
 def test_searched_by_words(shop):
     i = shop
-    push(i, rules(permanent_rules=[{"name": "Horário", "description": "Abrimos às 8h", "type": "schedule"},
-                                   {"name": "Entrega", "description": "Entregamos em até 2 dias úteis", "type": "delivery"}]))
+    push(i, rules(basic_info={}, permanent_rules=[
+        {"name": "Horário", "description": "Abrimos às 8h", "type": "schedule"},
+        {"name": "Entrega", "description": "Entregamos em até 2 dias úteis", "type": "delivery"}]))
     found = get(i, "/semantic-search?query=hor%C3%A1rios&limit=2&score_threshold=0.5").json
     assert [r["name"] for r in found["data"]] == ["Horário"] and found["data"][0]["similarity_score"] == 1.0
     assert (found["meta"]["query"], found["meta"]["limit"], found["meta"]["score_threshold"]) == ("horários", 2, 0.5)
@@ -220,6 +221,83 @@ def test_the_company_of_itself(shop):
     assert get(i, "/processed/company-metadata").json["data"]["metadata"]["company_info"] == data["company_info"]
 
 
+WEEK = {"monday": True, "tuesday": True, "wednesday": True, "thursday": True, "friday": True, "saturday": True, "sunday": False}
+BASIC = {"company_name": "Padaria São João", "website": "https://padaria.example", "description": "Pães e bolos", "company_values": False,
+         "business_area": "restaurant", "greeting_message": "Oi! Como posso ajudar?", "communication_style": "friendly",
+         "emoji_usage": "moderate", "business_hours": {
+             "start": 6.5, "end": 20.0, "lunch_break": {"enabled": False, "start": 0.0, "end": 0.0},
+             "days": dict(WEEK, saturday_hours={"start": 7.0, "end": 13.0})}}
+
+
+def company(i):
+    return get(i, "/processed/company-metadata").json["data"]
+
+
+def companies_found(i):
+    found = get(i, "/semantic-search?query=padaria&score_threshold=0.1").json["data"]
+    return [r["rule_data"]["company_info"]["company_name"] for r in found if r["type"] == "company_metadata"]
+
+
+def test_the_company_comes_with_the_rules_until_it_has_a_sync_of_its_own(shop):
+    i = shop
+    body = rules(basic_info=BASIC)
+    assert push(i, body).json["data"]["vectorized_rules"] == 4
+    i.hub.wait(lambda p: len(p.requests) == 1)
+    assert sorted(i.hub.requests[0]["json"]["changed"]) == ["metadata", "permanent", "temporary"]
+    data = company(i)["metadata"]
+    assert data["company_info"] == {"company_name": "Padaria São João", "description": "Pães e bolos", "company_values": "",
+                                    "business_area": "restaurant", "business_area_other": ""}
+    assert data["online_channels"] == {"website": {"url": "https://padaria.example", "mention_at_end": False},
+                                       "facebook": {"url": "", "mention_at_end": False}, "instagram": {"url": "", "mention_at_end": False}}
+    assert data["business_hours"] == {"days": [0, 1, 2, 3, 4, 5], "start_time": "06:30", "end_time": "20:00",
+                                      "saturday_start_time": "07:00", "saturday_end_time": "13:00", "has_lunch_break": False,
+                                      "lunch_break_start": "00:00", "lunch_break_end": "00:00"}
+    assert data["customer_service"] == {"greeting_message": "Oi! Como posso ajudar?", "communication_style": "friendly",
+                                        "emoji_usage": "moderate"}
+    assert data["promotions"] == {"inform_at_start": False} and companies_found(i) == ["Padaria São João"]
+    assert push(i, body).json["data"]["unchanged"] is True
+    push(i, rules(2, basic_info=BASIC))
+    i.hub.wait(lambda p: len(p.requests) == 2)
+    assert i.hub.requests[1]["json"]["changed"] == ["permanent"]
+    for nothing in ({}, {"company_name": False}, False, None):
+        push(i, rules(basic_info=nothing))
+    assert company(i)["metadata"] == data, "what says nothing took something away"
+
+    push(i, {"company_info": {"company_name": "Padaria Nova"}}, BASE + "/sync-company-metadata")
+    push(i, rules(basic_info=BASIC))
+    assert company(i)["metadata"]["company_info"]["company_name"] == "Padaria Nova" and companies_found(i) == ["Padaria Nova"]
+    assert b"Padaria Nova" in get(i, "/view-company-metadata").body
+
+
+def test_a_company_that_cannot_be_is_refused_with_the_rules(shop):
+    i = shop
+    for wrong in (dict(BASIC, company_name=7), dict(BASIC, greeting_message=[]), dict(BASIC, business_hours="always"),
+                  dict(BASIC, business_hours={"start": 25})):
+        a = push(i, rules(basic_info=wrong))
+        assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and "basic_info" in a.json["error"]["message"], a
+    assert get(i, "/active").json["data"] == [] and company(i)["found"] is False
+
+
+def test_of_two_companies_the_one_of_its_own_sync_is_shown(shop):
+    """Two syncs at once may leave both."""
+    def key(was, then):
+        i.stop()
+        with contextlib.closing(sqlite3.connect(i.dir / "state/catalog.db")) as db:
+            db.execute("DELETE FROM key WHERE key = ?", (then,))        # of what was taken away
+            assert db.execute("UPDATE key SET key = ? WHERE key = ?", (then, was)).rowcount == 1
+            db.commit()
+        i.start()
+
+    i = shop
+    push(i, rules(basic_info=BASIC))
+    key("basic", "out of reach")
+    push(i, {"company_info": {"company_name": "Padaria Nova"}}, BASE + "/sync-company-metadata")
+    key("out of reach", "basic")
+    assert company(i)["metadata"]["company_info"]["company_name"] == "Padaria Nova" and companies_found(i) == ["Padaria Nova"]
+    page = get(i, "/view-company-metadata").body.decode()
+    assert "Padaria Nova" in page and "São João" not in page
+
+
 def test_documents_merge_by_id(shop):
     i = shop
     doc = {"id": 42, "name": "Trocas", "document_type": "support", "content": "Trocas em até 7 dias.", "active": True,
@@ -251,7 +329,8 @@ def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
     push(i, rules())
     i.hub.wait(lambda p: len(p.requests) == 1)
     told = i.hub.requests[0]["json"]
-    assert (told["event"], told["tenant"], sorted(told["changed"])) == ("knowledge.changed", "account_7", ["permanent", "temporary"])
+    assert (told["event"], told["tenant"], sorted(told["changed"])) == (
+        "knowledge.changed", "account_7", ["metadata", "permanent", "temporary"])
     assert told["event_id"] == i.hub.requests[0]["headers"]["idempotency-key"]
     push(i, rules())                                    # the same: no news
     push(i, rules(2))
