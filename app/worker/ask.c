@@ -1,8 +1,10 @@
 #include <errno.h>
 
+#include "app/worker/access.h"
 #include "app/worker/ask.h"
 #include "app/worker/worker.h"
 #include "lib/clock.h"
+#include "lib/tenant.h"
 
 #define GRACE_MS 1000           /* for the courier to say that the deadline is over */
 
@@ -55,9 +57,16 @@ bool
 ask_pull(struct request *r)
 {
 	struct worker *w = r->worker;
+	const struct tenant *t;
 	struct wire_writer out;
 	struct wire_frame f = { 0 };
 
+	if (!access_tenant(r, r->tenant, &t))
+		return false;
+	if (!t || t->odoo.url.len == 0) {
+		answer_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("there is nothing to read: the tenant has no Odoo (odoo: in its file)"));
+		return false;
+	}
 	buf_clear(&w->frame);
 	wire_begin(&out, &w->frame, P_PULL, net_caller_next(&w->courier));
 	wire_put(&out, T_NAME, r->tenant);

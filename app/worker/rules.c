@@ -119,6 +119,10 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 		return;
 	}
 	/* Neither list: it asks for a pull.  What is stored stays. */
+	if (lists == 0 && !(kinds & CATALOG_BIT(CATALOG_K_PERMANENT))) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("scheduling_rules is missing, and they come from pushes alone"));
+		return;
+	}
 	if (lists == 0) {
 		if (ask_pull(r) && (more == 0 || shelf_push(r, shelf, more, what, SLICE("asked for"), &same)))
 			answer_sync(r, kinds, false, "queued");

@@ -68,7 +68,6 @@ def test_a_push_is_seen_at_once_and_again_changes_nothing(shop):
     assert {r["name"]: r["id"] for r in get(i, "/active").json["data"]} == ids
     assert push(i, {"permanent_rules": [], "temporary_rules": []}).json["data"]["vectorized_rules"] == 0
     assert get(i, "/active").json["data"] == []
-    assert push(i, {"basic_info": {}}).json["data"]["sync_status"] == "queued"
 
 
 def test_searched_by_words(shop):
@@ -82,6 +81,18 @@ def test_searched_by_words(shop):
     assert [r["name"] for r in get(i, "/semantic-search?query=ENTREGAS+dia&score_threshold=0.3").json["data"]] == ["Entrega"]
     assert get(i, "/semantic-search?query=foguete").json["data"] == []
     assert get(i, "/semantic-search?query=%22+OR+*+NEAR(").status == 200
+
+
+def test_what_nobody_can_pull_is_not_queued(shop):
+    i = shop
+    push(i, rules())
+    for body in ({}, {"basic_info": {"company_name": "Outra"}, "enabled_collections": []}):
+        a = push(i, body)
+        assert (a.status, a.json["code"]) == (503, "SERVICE_UNAVAILABLE_ERROR") and "no Odoo" in a.json["error"]["message"], a
+    a = push(i, {"basic_info": {}}, BASE + "/sync-scheduling-rules")
+    assert (a.status, a.json["code"]) == (422, "VALIDATION_ERROR") and "scheduling_rules" in a.json["error"]["message"], a
+    assert len(get(i, "/active").json["data"]) == 4, "nothing of it is stored"
+    assert get(i, "/processed/company-metadata").json["data"]["metadata"]["company_info"]["company_name"] == "Padaria"
 
 
 FREIGHT = {"permanent_rules": [{"name": "🚚Frete", "description": "Entrega grátis✨", "type": "delivery"}], "temporary_rules": []}
