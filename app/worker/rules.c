@@ -76,9 +76,9 @@ refuse_shelf(struct request *r, const struct shelf *s, int e)
 	return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 }
 
-/* The lists that the body has, each a whole shelf. */
+/* The lists of these kinds that the body has, each a whole shelf. */
 static int
-read_lists(struct shelf *s, const struct json *doc, struct catalog_shelf_push *ret, size_t *ret_n)
+read_lists(struct shelf *s, const struct json *doc, unsigned kinds, struct catalog_shelf_push *ret, size_t *ret_n)
 {
 	static const struct { const char *key; enum catalog_kind kind; } lists[] = {
 		{ "permanent_rules", CATALOG_K_PERMANENT }, { "temporary_rules", CATALOG_K_TEMPORARY },
@@ -88,13 +88,14 @@ read_lists(struct shelf *s, const struct json *doc, struct catalog_shelf_push *r
 	int e = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(lists) && e == 0; i++)
-		if (json_get(doc, lists[i].key, &list) != JSON_ABSENT)
+		if ((kinds & CATALOG_BIT(lists[i].kind)) && json_get(doc, lists[i].key, &list) != JSON_ABSENT)
 			e = shelf_rules(s, list, lists[i].key, lists[i].kind, &ret[(*ret_n)++]);
 	return e;
 }
 
+/* reads: the kinds of the route; kinds: those that its answer counts. */
 static void
-push_rules(struct request *r, unsigned kinds, const char *what)
+push_rules(struct request *r, unsigned reads, unsigned kinds, const char *what)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	CLEANUP(words_freep) struct words *words = NULL;
@@ -108,18 +109,18 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 	int e = words_new(&words);
 	struct shelf s = { .r = r, .words = words };
 	if (e == 0)
-		e = read_lists(&s, doc, shelf, &lists);
+		e = read_lists(&s, doc, reads, shelf, &lists);
 	if (e == 0)
 		e = collections_read(&s, doc, false, &shelf[lists], &more);
-	if (e == 0 && (kinds & CATALOG_BIT(CATALOG_K_PERMANENT)))
+	if (e == 0 && (reads & CATALOG_BIT(CATALOG_K_PERMANENT)))
 		e = company_basic(&s, c, doc, &shelf[lists + more], &company);
 	more += company;
 	if (e != 0) {
 		refuse_shelf(r, &s, e);
 		return;
 	}
-	/* Neither list: it asks for a pull.  What is stored stays. */
-	if (lists == 0 && !(kinds & CATALOG_BIT(CATALOG_K_PERMANENT))) {
+	/* No list: it asks for a pull, which brings no scheduling rules.  What is stored stays. */
+	if (lists == 0 && !(reads & CATALOG_BIT(CATALOG_K_PERMANENT))) {
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("scheduling_rules is missing, and they come from pushes alone"));
 		return;
 	}
@@ -136,13 +137,13 @@ push_rules(struct request *r, unsigned kinds, const char *what)
 void
 on_rules_sync(struct request *r)
 {
-	push_rules(r, CATALOG_BIT(CATALOG_K_PERMANENT) | CATALOG_BIT(CATALOG_K_TEMPORARY), "rules");
+	push_rules(r, CATALOG_RULES, CATALOG_BIT(CATALOG_K_PERMANENT) | CATALOG_BIT(CATALOG_K_TEMPORARY), "rules");
 }
 
 void
 on_scheduling_sync(struct request *r)
 {
-	push_rules(r, CATALOG_BIT(CATALOG_K_SCHEDULING), "scheduling rules");
+	push_rules(r, CATALOG_BIT(CATALOG_K_SCHEDULING), CATALOG_BIT(CATALOG_K_SCHEDULING), "scheduling rules");
 }
 
 /* ---- read ---- */

@@ -95,6 +95,18 @@ def test_what_nobody_can_pull_is_not_queued(shop):
     assert get(i, "/processed/company-metadata").json["data"]["metadata"]["company_info"]["company_name"] == "Padaria"
 
 
+def test_the_sync_of_scheduling_rules_touches_no_other(shop):
+    i = shop
+    push(i, rules())
+    visit = {"name": "Visita", "description": "Visita técnica", "service_type": "maintenance"}
+    a = push(i, {"permanent_rules": [], "temporary_rules": "none", "scheduling_rules": [visit]}, BASE + "/sync-scheduling-rules")
+    assert (a.status, a.json["data"]["scheduling_rules"], a.json["data"]["vectorized_rules"]) == (200, 1, 1), a
+    assert len(get(i, "/active").json["data"]) == 5
+    assert push(i, {"permanent_rules": []}, BASE + "/sync-scheduling-rules").json["code"] == "VALIDATION_ERROR"
+    push(i, dict(rules(1), scheduling_rules=[]))
+    assert [r["kind"] for r in get(i, "/active").json["data"]] == ["permanent", "temporary"]
+
+
 FREIGHT = {"permanent_rules": [{"name": "🚚Frete", "description": "Entrega grátis✨", "type": "delivery"}], "temporary_rules": []}
 
 
