@@ -206,17 +206,26 @@ build(struct shelf *s, const struct json *from, struct json *to)
 	return SHELF_E_WRONG;
 }
 
-/* A newer addon wraps them. */
+/* A newer addon wraps them.  A body without any is no company: it would wipe the
+ * one that is stored. */
 static int
 find_sections(struct shelf *s, const struct json *doc, const struct json **ret)
 {
-	enum json_type type = json_get(doc, "company_metadata", ret);
+	static const char *const sections[] = { "company_info", "customer_service", "business_hours", "social_media" };
+	const struct json *wrapped, *one;
+	enum json_type type = json_get(doc, "company_metadata", &wrapped);
 
-	if (type == JSON_OBJECT)
-		return 0;
-	*ret = doc;
+	*ret = type == JSON_OBJECT ? wrapped : doc;
 	s->why = SLICE("company_metadata is not an object");
-	return api_empty(type, *ret) ? 0 : SHELF_E_WRONG;
+	if (type != JSON_OBJECT && !api_empty(type, wrapped))
+		return SHELF_E_WRONG;
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		type = json_get(*ret, sections[i], &one);
+		if (!api_empty(type, one))
+			return 0;
+	}
+	s->why = SLICE("there is none of company_info, customer_service, business_hours, social_media");
+	return SHELF_E_WRONG;
 }
 
 void

@@ -321,6 +321,18 @@ def test_of_two_companies_the_one_of_its_own_sync_is_shown(shop):
     assert "Padaria Nova" in page and "São João" not in page
 
 
+def test_a_sync_that_says_nothing_of_the_company_wipes_nothing(shop):
+    i = shop
+    push(i, {"company_info": {"company_name": "Padaria"}}, BASE + "/sync-company-metadata")
+    for nothing in ({}, {"company_info": False, "business_hours": None}, {"company_metadata": {}}, {"enabled_collections": []},
+                    {"account_id": "account_7", "company": {"company_name": "x"}}):
+        a = push(i, nothing, BASE + "/sync-company-metadata")
+        assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and "company_info" in a.json["error"]["message"], a
+    assert company(i)["metadata"]["company_info"]["company_name"] == "Padaria"
+    for part in ("company_info", "customer_service", "business_hours", "social_media"):
+        assert push(i, {part: {}}, BASE + "/sync-company-metadata").status == 200, part
+
+
 def test_documents_merge_by_id(shop):
     i = shop
     doc = {"id": 42, "name": "Trocas", "document_type": "support", "content": "Trocas em até 7 dias.", "active": True,
