@@ -1,15 +1,11 @@
 """Odoo's addons push rules; the hub reads them."""
 
 import contextlib
-
-
 import hashlib
 import json
 import os
 import pathlib
 import sqlite3
-
-
 import urllib.parse
 
 import pytest
