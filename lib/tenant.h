@@ -63,6 +63,7 @@ struct tenant_odoo {
 	struct slice secret;                /* sealed: what its addons sign with; empty: they do not */
 	enum tenant_signature signature;
 	struct tenant_open open[TENANT_OPEN_COUNT];     /* without a token */
+	bool         emptied;               /* of a file: "odoo: {}", what is stored goes, too */
 };
 
 /* What the addons say of an account, or of one inbox of it (lib/tenant_sync). */
@@ -124,7 +125,8 @@ bool tenant_user_token_set(struct slice record, struct slice installation);
  * Checked besides the table: names unique, installations and accounts that
  * senders and inboxes name exist, a sender has a secret or an unsigned proof,
  * a secret is not empty, not longer than 4096 bytes, holds no line break, and
- * is not the one the replaced system published; a secret in a path has 8 to
+ * is not the one the replaced system published; odoo names an url with its db,
+ * login and key_file, or none of the four; a secret in a path has 8 to
  * 128 of [A-Za-z0-9._~-]; no account of one Chatwoot stands in the file twice.
  * 0, SETTINGS_E_WRONG, or -errno. */
 MUST_CHECK int tenant_import(struct slice text, const char *dir, const struct secret_key *intake,

@@ -25,7 +25,8 @@ check_base(struct slice text)
 }
 
 /* clang-format off */
-#define AT(member)        .offset = offsetof(struct tenant_odoo_file, member)
+#define NAMED             .given_offset = offsetof(struct tenant_odoo_file, named)
+#define AT(member)        .offset = offsetof(struct tenant_odoo_file, member), NAMED
 #define PLACE(member)     .place_offset = offsetof(struct tenant_odoo_file, member##_at)
 #define FILE_NAME         .type = SET_TEXT, .min = 1, .max = 4095
 #define OPEN(i)           .offset = sizeof(struct settings_list) * (i), .type = SET_LIST_TEXT, .max = ADDRESSES, .check = check_prefix
@@ -38,7 +39,7 @@ static const struct settings_option open_rows[] = {
 	{ .name = NULL },
 };
 const struct settings_option tenant_odoo_table[] = {
-	{ .name = "url", AT(url), PLACE(url), .type = SET_URL, .check = check_base, .help = "its Odoo, as users open it" },
+	{ .name = "url", AT(url), PLACE(url), .type = SET_URL, .check = check_base, .help = "its Odoo, as users open it; none: the one that is stored stays" },
 	{ .name = "db", AT(db), .type = SET_TEXT, .min = 1, .max = 128, .help = "the database" },
 	{ .name = "login", AT(login), .type = SET_TEXT, .min = 1, .max = 256, .help = "the user that ponte is there" },
 	{ .name = "key_file", AT(key), PLACE(key), FILE_NAME, .help = "file with that user's API key" },
@@ -67,7 +68,7 @@ tenant_odoo_make(struct tenant_secrets *ts, struct slice tenant, const struct te
 {
 	*ret = (struct tenant_odoo){
 		.url = f->url, .db = f->db, .login = f->login, .lang = f->lang, .pace_ms = f->pace, .timeout_ms = f->timeout,
-		.pull_ms = f->pull, .given = f->given, .signature = (enum tenant_signature)f->signature,
+		.pull_ms = f->pull, .given = f->given, .emptied = f->given && !f->named, .signature = (enum tenant_signature)f->signature,
 	};
 	if (!f->given)
 		return 0;
@@ -75,6 +76,8 @@ tenant_odoo_make(struct tenant_secrets *ts, struct slice tenant, const struct te
 		ret->url.len--;
 	if (f->url.len > 0 && (f->db.len == 0 || f->login.len == 0 || f->key.len == 0))
 		settings_mistake(ts->errors, f->url_at, "odoo: an url needs a db, a login and a key_file beside it");
+	if (f->url.len == 0 && (f->db.len > 0 || f->login.len > 0 || f->key.len > 0))
+		settings_mistake(ts->errors, f->key_at, "odoo: db, login and key_file want the url that they are for");
 	if (f->pull > 0 && f->pull < PULL_MIN)
 		settings_mistake(ts->errors, f->url_at, "odoo: pull: once a minute is the most, or 0");
 	if (f->next_key.len > 0 && f->key.len == 0)

@@ -6,7 +6,7 @@
 /* Inside the record's Odoo group.  Stored: a number is never given a second meaning. */
 enum tag {
 	TAG_URL = 1, TAG_DB, TAG_LOGIN, TAG_KEY, TAG_NEXT_KEY, TAG_PACE_MS, TAG_TIMEOUT_MS, TAG_PULL_MS, TAG_LANG,
-	TAG_SECRET, TAG_SIGNATURE,
+	TAG_SECRET, TAG_SIGNATURE, TAG_EMPTIED,
 	TAG_OPEN_DOCUMENTS = 20, TAG_OPEN_TOOLS, TAG_OPEN_VIEWS,
 };
 #define ADDRESSES 1000
@@ -32,6 +32,8 @@ tenant_odoo_put(struct wire_writer *w, const struct tenant_odoo *o)
 	wire_put_i64(w, TAG_TIMEOUT_MS, o->timeout_ms);
 	wire_put_i64(w, TAG_PULL_MS, o->pull_ms);
 	wire_put_u64(w, TAG_SIGNATURE, o->signature);
+	if (o->emptied)
+		wire_put_u64(w, TAG_EMPTIED, 1);
 	for (size_t i = 0; i < TENANT_OPEN_COUNT; i++)
 		for (size_t k = 0; k < o->open[i].n; k++)
 			put_text(w, (uint16_t)(TAG_OPEN_DOCUMENTS + i), o->open[i].address[k]);
@@ -66,7 +68,7 @@ tenant_odoo_read(struct slice g, struct arena *a, struct tenant_odoo *ret)
 		.url = wire_text(g, TAG_URL), .db = wire_text(g, TAG_DB), .login = wire_text(g, TAG_LOGIN), .key = wire_text(g, TAG_KEY),
 		.next_key = wire_text(g, TAG_NEXT_KEY), .lang = wire_text(g, TAG_LANG), .secret = wire_text(g, TAG_SECRET),
 		.pace_ms = wire_i64(g, TAG_PACE_MS, 0), .timeout_ms = wire_i64(g, TAG_TIMEOUT_MS, TENANT_ODOO_TIMEOUT_MS),
-		.pull_ms = wire_i64(g, TAG_PULL_MS, 0),
+		.pull_ms = wire_i64(g, TAG_PULL_MS, 0), .emptied = wire_u64(g, TAG_EMPTIED, 0) != 0,
 	};
 	if (!wire_ok(g) || signature > TENANT_SIGNATURE_OFF || (ret->url.len > 0 && http_url_split(ret->url, &url) != 0))
 		return -EPROTO;

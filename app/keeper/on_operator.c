@@ -72,7 +72,26 @@ tenant_stored(struct keeper *k, struct slice name, struct tenant *ret, struct sl
 	return r < 0 ? r : s.record.len == 0 ? STORE_E_NONE : tenant_decode(s.record, k->scratch, ret);
 }
 
-/* What its addons said stays: the mapping, and the Odoo where the operator says nothing of one. */
+/* What its addons said stays: the mapping, and the Odoo where the operator names none. */
+static void
+keep_synced(struct tenant *t, const struct tenant *before)
+{
+	struct tenant_odoo *o = &t->odoo;
+	const struct tenant_odoo *had = &before->odoo;
+
+	t->mapping = before->mapping;
+	t->mappings = before->mappings;
+	if (!o->given) {
+		*o = *had;
+	} else if (o->url.len == 0 && !o->emptied) {
+		o->url = had->url;
+		o->db = had->db;
+		o->login = had->login;
+		o->key = had->key;
+		o->next_key = had->next_key;
+	}
+}
+
 int
 on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
@@ -90,12 +109,9 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	if (r < 0 && r != -EPROTO)
 		return r;
 	bool fits = wanted.len == 0 || slice_eq(wanted, record);
-	if (r == 0 && wanted.len == 0) {
-		t.mapping = before.mapping;
-		t.mappings = before.mappings;
-		if (!t.odoo.given)
-			t.odoo = before.odoo;
-	}
+	if (r == 0 && wanted.len == 0)
+		keep_synced(&t, &before);
+	t.odoo.emptied = false;
 	r = fits ? tenant_keep(k, &t, wanted.len ? "resealed" : "put", why) : 0;
 	if (r == STORE_E_CONFLICT)
 		return answer_error(k, f, E_CONFLICT, why);

@@ -42,6 +42,31 @@ def odoo():
     o.stop()
 
 
+@pytest.fixture
+def field(make, odoo):
+    """The shop, which may reach that Odoo."""
+    odoo.model("product.template", list_price="float")
+    i = make(allow=[odoo.url.split("//")[1]])
+    i.tenant("account_7")
+    token(i, "addon", "account_7", TOKEN)
+    return i
+
+
+def token(i, name, tenant, text, *more):
+    (i.dir / "a.token").write_text(text + "\n")
+    (i.dir / "a.token").chmod(0o600)
+    i.run("token", "new", name, "--tenant", tenant, "--scope", "sync,read", "--token-file", i.dir / "a.token", *more)
+
+
+def shown(i, name="account_7"):
+    return json.loads(i.run("tenant", "show", name, "--json").stdout)
+
+
+def logs_in(i):
+    """Asked of the Odoo itself, with what is stored."""
+    return "it has 0 products" in i.run("tenant", "ask", "account_7", check=False).stdout
+
+
 def told(i, word):
     return [b for b in (json.loads(r["body"]) for r in i.hub.requests) if b.get("event") == "knowledge.changed" and word in b["changed"]]
 
@@ -66,6 +91,26 @@ def test_credentials_are_in_force_at_once(shop, odoo):  # noqa: F811
     assert seen and {e["tenant"] for e in seen} == {"account_7"} and seen[0]["success"] == "true"
     for path in (i.dir / "state").glob("ponte.db*"):
         assert b"s3nha-exemplo" not in path.read_bytes()
+
+
+def test_the_operators_file_keeps_the_odoo_that_was_synced(field, odoo):
+    i = field
+    assert send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo")).status == 200
+    synced = {k: shown(i)["odoo"][k] for k in ("url", "db", "login", "key")}
+    assert synced["url"] == odoo.url and synced["key"] == "set" and logs_in(i)
+    for more in ({"open": {"documents": ["127.0.0.1"]}, "secret": SECRET}, {"pull": "1d"}, {"signature": "enforce"}, {"lang": "pt_BR"}):
+        configure(i, **dict(more))
+        now = shown(i)["odoo"]
+        assert {k: now.get(k) for k in synced} == synced, more
+        assert now["open"]["documents"] == (["127.0.0.1"] if "open" in more else []) and (now["secret"] == "set") == ("secret" in more)
+        assert logs_in(i), more
+    i.tenant("account_7")
+    assert shown(i)["odoo"]["url"] == odoo.url and logs_in(i)
+    # An odoo with nothing in it takes it away.
+    configure(i)
+    now = shown(i)["odoo"]
+    assert (now["url"], now["db"], now["key"]) == (None, None, "none"), now
+    assert not logs_in(i)
 
 
 def test_a_stored_password_goes_to_no_other_server(shop, odoo):  # noqa: F811

@@ -207,6 +207,7 @@ bad(void)
 		{ "an empty file", "", 0, "tenants: there is none in the file" },
 		{ "no tenants", "tenants: []", 0, "tenants: there is none in the file" },
 		{ "an Odoo without a key", "tenants: [{name: a, odoo: {url: 'https://o.example', db: d, login: l}}]", 1, "odoo: an url needs a db, a login and a key_file beside it" },
+		{ "a key for no Odoo", "tenants: [{name: a, odoo: {key_file: user.token}}]", 1, "odoo: db, login and key_file want the url that they are for" },
 		{ "an Odoo asked too often", "tenants: [{name: a, odoo: {url: 'https://o.example', db: d, login: l, key_file: user.token, pull: 10s}}]", 1, "odoo: pull: once a minute is the most, or 0" },
 		{ "an open door to no address", "tenants: [{name: a, odoo: {open: {tools: [everybody]}}}]", 1, "tools[0]: everybody is not an address" },
 		{ "a secret written into the file", TENANT "      - {kind: bot, label: b, installation: main, account: 7, secret: topsecret}\n", 5, "senders[0].secret: there is no such setting" },
