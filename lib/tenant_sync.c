@@ -105,8 +105,9 @@ tenant_merge(struct tenant *t, const struct tenant *said, struct arena *a)
 {
 	struct tenant_odoo *o = &t->odoo;
 	const struct tenant_odoo *s = &said->odoo;
+	bool moves = s->url.len > 0 && !same_server(o->url, s->url);
 
-	if (s->url.len > 0 && o->url.len > 0 && o->key.len > 0 && s->key.len == 0 && !same_server(o->url, s->url))
+	if (moves && o->key.len > 0 && s->key.len == 0)
 		return TENANT_SYNC_E_KEY;
 	int r = merge_mappings(t, said, a);
 	if (r != 0)
@@ -119,7 +120,7 @@ tenant_merge(struct tenant *t, const struct tenant *said, struct arena *a)
 		return 0;
 	}
 	/* A key of its own for the next server would be the old server's. */
-	if (s->url.len > 0 && o->url.len > 0 && !same_server(o->url, s->url))
+	if (moves)
 		o->next_key = (struct slice){ NULL, 0 };
 	take(&o->url, s->url);
 	take(&o->db, s->db);

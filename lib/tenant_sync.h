@@ -17,7 +17,7 @@ enum {
 /* Puts into a tenant what `said` has: domain and Odoo connection, where they are
  * not empty, and mappings, each in the place of that of the same account and
  * inbox.  Nothing else of `said` is looked at.  A stored key is never kept for
- * another scheme, host or port.  0, TENANT_SYNC_E_*, or -ENOMEM (nothing is
+ * another scheme, host or port, nor for the first that is named after it.  0, TENANT_SYNC_E_*, or -ENOMEM (nothing is
  * changed).  Texts stay where they are. */
 MUST_CHECK int tenant_merge(struct tenant *, const struct tenant *said, struct arena *);
 

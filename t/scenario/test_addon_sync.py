@@ -115,6 +115,11 @@ def test_the_operators_file_keeps_the_odoo_that_was_synced(field, odoo):
 
 def test_a_stored_password_goes_to_no_other_server(shop, odoo):  # noqa: F811
     i = shop
+    # Neither to the first one that is named after it,
+    assert send(i, credentials(odoo_url=False, odoo_password="s3nha-exemplo")).status == 200
+    refused(send(i, credentials(odoo_url="https://evil.example.com")), 422, "BAD_SCHEMA")
+    assert (shown(i)["odoo"]["url"], shown(i)["odoo"]["key"]) == (None, "set")
+    # nor to another than it was for.
     assert send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo")).status == 200
     for url in ("https://evil.example.com", odoo.url.replace("http:", "https:"), odoo.url[:-1] + ("1" if odoo.url[-1] != "1" else "2")):
         refused(send(i, credentials(odoo_url=url)), 422, "BAD_SCHEMA")

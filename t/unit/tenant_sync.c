@@ -76,6 +76,8 @@ merging_an_odoo(void)
 		{ "another port without a key",        "https://a.example",      "https://a.example:8443", "",    TENANT_SYNC_E_KEY, "https://a.example",      "old", "next" },
 		{ "another scheme without a key",      "https://a.example:8069", "http://a.example:8069",  "",    TENANT_SYNC_E_KEY, "https://a.example:8069", "old", "next" },
 		{ "another host with a key",           "https://a.example",      "https://b.example",      "new", 0,                 "https://b.example",      "new", "" },
+		{ "a first server, the key was there", "",                       "https://b.example",      "",    TENANT_SYNC_E_KEY, "",                       "old", "next" },
+		{ "a first server with a key",         "",                       "https://b.example",      "new", 0,                 "https://b.example",      "new", "" },
 		{ "a new key for the same",            "https://a.example",      "",                       "new", 0,                 "https://a.example",      "new", "next" },
 	};
 	/* clang-format on */
