@@ -74,6 +74,18 @@ mapping_of(const struct tenant *t, int64_t account, int64_t inbox)
 	return NULL;
 }
 
+/* Is one of the first n of the same account and inbox? */
+static bool
+stands(const struct tenant_mapping *all, size_t n, const struct tenant_mapping *m)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all[i].account == m->account && all[i].inbox == m->inbox)
+			return true;
+	return false;
+}
+
+/* In an Odoo an account, or an inbox of it, has one mapping: what is said of it
+ * now stands where the first was that is stored, and in the place of all. */
 static int
 merge_mappings(struct tenant *t, const struct tenant *said, struct arena *a)
 {
@@ -82,17 +94,18 @@ merge_mappings(struct tenant *t, const struct tenant *said, struct arena *a)
 
 	if (!all)
 		return -ENOMEM;
-	for (size_t i = 0; i < t->mappings; i++)
-		all[n++] = t->mapping[i];
-	for (size_t i = 0; i < said->mappings; i++) {
-		const struct tenant_mapping *m = &said->mapping[i];
-		size_t at = 0;
-		while (at < n && !(all[at].account == m->account && all[at].inbox == m->inbox && all[at].fallback == m->fallback &&
-		    (!m->fallback || all[at].sequence == m->sequence)))
-			at++;
-		all[at] = *m;
-		n += at == n;
+	for (size_t i = 0; i < t->mappings; i++) {
+		const struct tenant_mapping *m = &t->mapping[i];
+		if (!stands(said->mapping, said->mappings, m))
+			all[n++] = *m;
+		else if (!stands(t->mapping, i, m))
+			for (size_t k = 0; k < said->mappings; k++)
+				if (stands(m, 1, &said->mapping[k]))
+					all[n++] = said->mapping[k];
 	}
+	for (size_t i = 0; i < said->mappings; i++)
+		if (!stands(t->mapping, t->mappings, &said->mapping[i]))
+			all[n++] = said->mapping[i];
 	if (n > TENANT_MAPPINGS)
 		return TENANT_SYNC_E_FULL;
 	t->mapping = all;

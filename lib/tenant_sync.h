@@ -15,8 +15,8 @@ enum {
 	TENANT_SYNC_E_FULL,         /* more than TENANT_MAPPINGS */
 };
 /* Puts into a tenant what `said` has: domain and Odoo connection, where they are
- * not empty, and mappings, each in the place of that of the same account and
- * inbox.  Nothing else of `said` is looked at.  A stored key is never kept for
+ * not empty, and mappings, in the place of all that is stored of the same
+ * account and inbox, fallback or not.  Nothing else of `said` is looked at.  A stored key is never kept for
  * another scheme, host or port, nor for the first that is named after it.  0, TENANT_SYNC_E_*, or -ENOMEM (nothing is
  * changed).  Texts stay where they are. */
 MUST_CHECK int tenant_merge(struct tenant *, const struct tenant *said, struct arena *);

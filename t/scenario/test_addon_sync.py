@@ -187,8 +187,8 @@ def test_a_mapping_is_what_the_hub_is_told(shop):  # noqa: F811
     i = shop
     asked = question(i, 1)
     assert (asked["domain"], asked["crew"]) == ("retail", None)
-    assert send(i, mapping(domain="fallen", is_fallback=True, sequence=20)).status == 200
-    assert send(i, mapping(domain="first", is_fallback=True, sequence=5)).status == 200
+    assert send(i, mapping(chatwoot_inbox_id=41, domain="fallen", is_fallback=True, sequence=20)).status == 200
+    assert send(i, mapping(chatwoot_inbox_id=42, domain="first", is_fallback=True, sequence=5)).status == 200
     assert question(i, 2)["domain"] == "first"
     phone = asked["contact"]["phone_number"]
     a = send(i, mapping(special_whatsapp_numbers=[{"number": False, "crew": "admin"}, {"number": phone.lstrip("+"), "crew": "analytics"}]))
@@ -200,12 +200,35 @@ def test_a_mapping_is_what_the_hub_is_told(shop):  # noqa: F811
     wait_for(lambda: told(i, "mapping"), why="the hub was told", show=i.log_tail)
     shown = json.loads(i.run("tenant", "show", "account_7", "--json").stdout)["mappings"]
     assert [(m["inbox"], m["domain"], m["fallback"], m["sequence"]) for m in shown] == [
-        (None, "fallen", True, 20), (None, "first", True, 5), (None, "bakery", False, 10), (asked["inbox_id"], "sweets", False, 10)]
+        (41, "fallen", True, 20), (42, "first", True, 5), (None, "bakery", False, 10), (asked["inbox_id"], "sweets", False, 10)]
     assert shown[2]["specials"] == [{"number": phone.lstrip("+"), "crew": "analytics"}]
     assert f"crew of {phone.lstrip('+')}: analytics" in i.run("tenant", "show", "account_7").stdout
     # The operator's file says nothing of mappings, and takes none away.
     i.tenant("account_7", account=7)
     assert question(i, 5)["domain"] == "sweets"
+
+
+def rows(i, name="account_7"):
+    return [(m["inbox"], m["domain"], m["fallback"]) for m in shown(i, name)["mappings"]]
+
+
+def test_a_mapping_that_is_said_anew_replaces_the_one_before(shop):  # noqa: F811
+    i = shop
+    inbox = question(i, 1)["inbox_id"]
+    assert send(i, mapping(domain="old", is_fallback=True, sequence=5)).status == 200
+    assert question(i, 2)["domain"] == "old"
+    assert send(i, mapping(domain="new", is_fallback=True, sequence=20)).json["message"] == "mapping stored"
+    assert question(i, 3)["domain"] == "new" and rows(i) == [(None, "new", True)]
+    # A fallback decides no more where it was the rule before, and the other way round.
+    assert send(i, mapping(chatwoot_inbox_id=inbox, domain="sweets", sequence=30)).status == 200
+    assert question(i, 4)["domain"] == "sweets"
+    assert send(i, mapping(chatwoot_inbox_id=inbox, domain="sweets", is_fallback=True, sequence=30)).status == 200
+    assert question(i, 5)["domain"] == "new"
+    assert send(i, mapping(domain="shop")).status == 200
+    assert question(i, 6)["domain"] == "shop" and rows(i) == [(None, "shop", False), (inbox, "sweets", True)]
+    # All of them again, as the addon sends them: nothing is new.
+    for again in (mapping(domain="shop"), mapping(chatwoot_inbox_id=inbox, domain="sweets", is_fallback=True, sequence=30)):
+        assert send(i, again).json["message"] == "mapping unchanged"
 
 
 def test_what_is_another_tenants_stays_so(shop):  # noqa: F811

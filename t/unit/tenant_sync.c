@@ -106,12 +106,25 @@ merging_mappings(void)
 	struct tenant_mapping had[] = { mapped(7, 0, "one"), fallback(7, 5, "five") };
 	struct tenant_mapping said[] = { mapped(7, 31, "inbox"), mapped(7, 0, "two"), fallback(7, 5, "cinco"), fallback(7, 6, "six"), mapped(8, 0, "eight") };
 	struct tenant t = { .mapping = had, .mappings = 2 }, s = { .mapping = said, .mappings = 5 };
-	static const char *const want[] = { "two", "cinco", "inbox", "six", "eight" };
+	static const char *const want[] = { "two", "cinco", "six", "inbox", "eight" };
 
 	ROW("merged", tenant_merge(&t, &s, a) == 0 && t.mappings == ARRAY_LEN(want));
 	for (size_t i = 0; i < ARRAY_LEN(want) && i < t.mappings; i++)
 		ROW(want[i], slice_eq(t.mapping[i].domain, slice_of(want[i])));
 	ROW("what was there is untouched where it stood", slice_eq(had[0].domain, SLICE("one")));
+
+	struct tenant_mapping later = fallback(7, 20, "later");
+	s = (struct tenant){ .mapping = &later, .mappings = 1 };
+	ROW("a fallback stands for what was said of the account", tenant_merge(&t, &s, a) == 0 && t.mappings == 3 &&
+	    t.mapping[0].fallback && t.mapping[0].sequence == 20 && slice_eq(t.mapping[1].domain, SLICE("inbox")));
+	struct tenant_mapping plain = mapped(7, 0, "plain");
+	s = (struct tenant){ .mapping = &plain, .mappings = 1 };
+	ROW("and what is none for the fallback", tenant_merge(&t, &s, a) == 0 && t.mappings == 3 && !t.mapping[0].fallback);
+	struct tenant_mapping boxes[] = { fallback(7, 5, "a"), fallback(7, 6, "b") };
+	boxes[0].inbox = 41;
+	boxes[1].inbox = 42;
+	s = (struct tenant){ .mapping = boxes, .mappings = 2 };
+	ROW("fallbacks of two inboxes are two", tenant_merge(&t, &s, a) == 0 && t.mappings == 5);
 
 	static struct tenant_mapping many[TENANT_MAPPINGS];
 	for (size_t i = 0; i < TENANT_MAPPINGS; i++)
