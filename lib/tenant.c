@@ -17,7 +17,7 @@ enum tag {
 	TAG_ADDRESS,
 	TAG_MANNERS = 50, TAG_DEBOUNCE_MS, TAG_TYPING, TAG_LOOK_FIRST, TAG_MERGE, TAG_REPEAT, TAG_TELL,
 	TAG_GIVE_UP_MESSAGE, TAG_GIVE_UP_NOTE, TAG_GIVE_UP_LABEL, TAG_GIVE_UP_HANDOFF,
-	TAG_ODOO = 70, TAG_MAPPING,
+	TAG_ODOO = 70, TAG_MAPPING, TAG_MAPPED,
 };
 enum { TELL_CLOSED = 1, TELL_TAKEOVER = 2, TELL_CONTACT = 4 };          /* bits of TAG_TELL */
 
@@ -120,6 +120,8 @@ tenant_encode(const struct tenant *t, struct buf *out)
 		tenant_mapping_put(&w, &t->mapping[i]);
 		wire_close(&w, mark);
 	}
+	if (t->mapped)
+		wire_put_u64(&w, TAG_MAPPED, 1);
 	return wire_bare_end(&w);
 }
 
@@ -300,6 +302,7 @@ tenant_decode(struct slice record, struct arena *a, struct tenant *ret)
 	if (r != 0)
 		return r;
 	t.odoo.given = given;
+	t.mapped = wire_u64(g, TAG_MAPPED, 0) != 0;
 	t.name = wire_text(g, TAG_NAME);
 	t.domain = wire_text(g, TAG_DOMAIN);
 	t.answer_open = wire_u64(g, TAG_ANSWER_OPEN, 1) != 0;

@@ -87,6 +87,7 @@ struct tenant {
 	struct tenant_installation *installation; size_t installations;
 	struct tenant_sender       *sender;       size_t senders;
 	struct tenant_mapping      *mapping;      size_t mappings;
+	bool         mapped;                /* of a file: these are all, what is stored goes */
 };
 
 /* The record as bare wire fields, and back (into the arena).  0, -ENOMEM;
@@ -116,6 +117,8 @@ bool tenant_user_token_set(struct slice record, struct slice installation);
  *       odoo: {url: "https://erp.example.com", db: shop, login: ponte, key_file: odoo.key, next_key_file: …,
  *         lang: pt_BR, pace: 0, timeout: 130s, pull: 1d, secret_file: …, signature: enforce,
  *         open: {documents: [addresses], tools: […], views: […]}}
+ *       mappings: [{account: 7, inbox: 31, domain: bakery, fallback: false, sequence: 10,
+ *         specials: [{number: "5511…", crew: admin}]}]     # default: what the addons said
  *       installations:
  *         - {id: main, url: "https://chat.example.com", bot_id: 4, bot_token_file: bot.token,
  *            user_token_file: …, accounts: [{id: 7, domain: …}], inboxes: [{id: 31, account: 7, channel: web, crew: …}]}

@@ -48,7 +48,8 @@ struct file_tenant {
 	struct file_give_up give_up;
 	struct file_hub hub;
 	struct tenant_odoo_file odoo;
-	struct settings_list installations, senders;
+	bool         mapped;
+	struct settings_list mappings, installations, senders;
 	struct settings_place name_at;
 };
 struct file { struct settings_list tenants; };
@@ -154,6 +155,8 @@ static const struct settings_option file_tenant_rows[] = {
 	{ .name = "hub", .type = SET_MAP, .offset = offsetof(struct file_tenant, hub), .child = file_hub_rows, .help = "its own AI hub; none: the settings' hub" },
 	{ .name = "odoo", .type = SET_MAP, .offset = offsetof(struct file_tenant, odoo), .child = tenant_odoo_table,
 	  .given_offset = offsetof(struct file_tenant, odoo.given), .help = "its Odoo, and what that one's addons may do" },
+	{ ROW(file_tenant, "mappings", mappings), .type = SET_LIST_MAP, .max = TENANT_MAPPINGS, .child = tenant_mapping_table, .child_size = sizeof(struct tenant_mapping_file),
+	  .given_offset = offsetof(struct file_tenant, mapped), .help = "which account or inbox is of which domain, instead of what the addons said; none: that stays" },
 	{ ROW(file_tenant, "installations", installations), LIST(file_installation), .max = 100, .help = "the Chatwoots it uses" },
 	{ ROW(file_tenant, "senders", senders), LIST(file_sender), .max = 1000, .help = "who may send webhooks for it" },
 	END
@@ -435,12 +438,15 @@ static int
 make_tenant(struct import *im, const struct file_tenant *f, struct tenant *ret)
 {
 	*ret = (struct tenant){ .name = f->name, .domain = f->domain, .answer_open = f->answer_open,
-		.transcripts = f->transcripts, .manners = manners_of(f), .hub_url = f->hub.url };
+		.transcripts = f->transcripts, .manners = manners_of(f), .hub_url = f->hub.url, .mapped = f->mapped };
+	ret->mapping = arena_take(im->arena, (f->mappings.count + 1) * sizeof *ret->mapping);
 	ret->installation = arena_take(im->arena, (f->installations.count + 1) * sizeof *ret->installation);
 	ret->sender = arena_take(im->arena, (f->senders.count + 1) * sizeof *ret->sender);
-	if (!ret->installation || !ret->sender)
+	if (!ret->mapping || !ret->installation || !ret->sender)
 		return -ENOMEM;
 
+	EACH(tenant_mapping_file, m, f->mappings)
+		ret->mapping[ret->mappings++] = tenant_mapping_make(m);
 	int r = seal(im, im->outgoing, f->name, f->hub.token, f->hub.token_at, SLICE("hub/token"), NULL,
 	    &ret->hub_token);
 	if (r == 0)

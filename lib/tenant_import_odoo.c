@@ -1,4 +1,4 @@
-/* tenants[].odoo of a file of tenants. */
+/* tenants[].odoo and tenants[].mappings of a file of tenants. */
 #include <errno.h>
 #include <string.h>
 
@@ -53,7 +53,38 @@ const struct settings_option tenant_odoo_table[] = {
 	{ .name = "open", AT(open), .type = SET_MAP, .child = open_rows, .help = "what may be used without a token, and from which addresses" },
 	{ .name = NULL },
 };
+
+struct file_special { struct slice number, crew; };
+#define SPECIAL(member)   .offset = offsetof(struct file_special, member), .type = SET_TEXT, .min = 1, .required = true
+#define MAPPED(member)    .offset = offsetof(struct tenant_mapping_file, member)
+static const struct settings_option special_rows[] = {
+	{ .name = "number", SPECIAL(number), .max = 40, .help = "a customer's telephone number; its digits are compared" },
+	{ .name = "crew", SPECIAL(crew), .max = 64, .help = "the crew of the hub that answers it" },
+	{ .name = NULL },
+};
+const struct settings_option tenant_mapping_table[] = {
+	{ .name = "account", MAPPED(account), .type = SET_INT64, .min = 1, .max = INT64_MAX, .required = true, .help = "the account's number in Chatwoot" },
+	{ .name = "inbox", MAPPED(inbox), .type = SET_INT64, .min = 1, .max = INT64_MAX, .help = "one inbox of it; none: all" },
+	{ .name = "domain", MAPPED(domain), .type = SET_TEXT, .min = 1, .max = 64, .help = "its line of business" },
+	{ .name = "fallback", MAPPED(fallback), .type = SET_BOOL, .fallback = "false", .help = "only where nothing else names a domain" },
+	{ .name = "sequence", MAPPED(sequence), .type = SET_INT64, .min = 0, .max = INT64_MAX, .fallback = "10", .help = "of several fallbacks the lowest counts" },
+	{ .name = "specials", MAPPED(specials), .type = SET_LIST_MAP, .max = TENANT_SPECIALS, .child = special_rows, .child_size = sizeof(struct file_special), .help = "customers of a crew's own" },
+	{ .name = NULL },
+};
 /* clang-format on */
+
+struct tenant_mapping
+tenant_mapping_make(const struct tenant_mapping_file *f)
+{
+	const struct file_special *special = f->specials.items;
+	struct tenant_mapping m = { .account = f->account, .inbox = f->inbox, .domain = f->domain, .fallback = f->fallback, .sequence = f->sequence };
+
+	for (size_t i = 0; i < f->specials.count; i++) {
+		m.special[m.specials].number = special[i].number;
+		m.special[m.specials++].crew = special[i].crew;
+	}
+	return m;
+}
 
 static int
 seal(struct tenant_secrets *ts, struct slice tenant, struct slice file, struct settings_place at, const char *field,

@@ -1,4 +1,5 @@
-/* tenant_odoo: the Odoo half of a tenant's record and of its file. */
+/* tenant_odoo: the Odoo half of a tenant's record and of its file; of the file
+ * its mappings, too. */
 #ifndef PONTE_TENANT_ODOO_H
 #define PONTE_TENANT_ODOO_H
 
@@ -18,6 +19,15 @@ struct tenant_odoo_file {
 	struct settings_place url_at, key_at, next_key_at, secret_at;
 };
 extern const struct settings_option tenant_odoo_table[];
+/* tenants[].mappings[]. */
+struct tenant_mapping_file {
+	int64_t      account, inbox, sequence;
+	struct slice domain;
+	bool         fallback;
+	struct settings_list specials;
+};
+extern const struct settings_option tenant_mapping_table[];
+struct tenant_mapping tenant_mapping_make(const struct tenant_mapping_file *);
 
 /* Seals and checks; mistakes go to the secrets' list.  0, -ENOMEM or -errno. */
 MUST_CHECK int tenant_odoo_make(struct tenant_secrets *, struct slice tenant, const struct tenant_odoo_file *,

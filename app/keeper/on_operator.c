@@ -72,15 +72,17 @@ tenant_stored(struct keeper *k, struct slice name, struct tenant *ret, struct sl
 	return r < 0 ? r : s.record.len == 0 ? STORE_E_NONE : tenant_decode(s.record, k->scratch, ret);
 }
 
-/* What its addons said stays: the mapping, and the Odoo where the operator names none. */
+/* What its addons said stays, where the operator names no mappings, and no Odoo. */
 static void
 keep_synced(struct tenant *t, const struct tenant *before)
 {
 	struct tenant_odoo *o = &t->odoo;
 	const struct tenant_odoo *had = &before->odoo;
 
-	t->mapping = before->mapping;
-	t->mappings = before->mappings;
+	if (!t->mapped) {
+		t->mapping = before->mapping;
+		t->mappings = before->mappings;
+	}
 	if (!o->given) {
 		*o = *had;
 	} else if (o->url.len == 0 && !o->emptied) {
@@ -111,7 +113,7 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	bool fits = wanted.len == 0 || slice_eq(wanted, record);
 	if (r == 0 && wanted.len == 0)
 		keep_synced(&t, &before);
-	t.odoo.emptied = false;
+	t.mapped = t.odoo.emptied = false;
 	r = fits ? tenant_keep(k, &t, wanted.len ? "resealed" : "put", why) : 0;
 	if (r == STORE_E_CONFLICT)
 		return answer_error(k, f, E_CONFLICT, why);

@@ -136,7 +136,7 @@ def settings():
     table = read("docs/CONVERSATION.md").split("| name |")[1].split("\n\n")[0]
     for name in re.findall(r"^\| `([a-z_]+)` \|", table, re.M):
         check(name in tenant, f"docs/CONVERSATION.md: a tenant has no {name}")
-    manners = tenant - {"tenants", "name", "domain", "hub", "odoo", "installations", "senders"}
+    manners = tenant - {"tenants", "name", "domain", "hub", "odoo", "mappings", "installations", "senders"}
     for name in manners:
         check(f"| `{name}` |" in table, f"docs/CONVERSATION.md does not tell what a tenant's {name} is")
 

@@ -231,6 +231,23 @@ def test_a_mapping_that_is_said_anew_replaces_the_one_before(shop):  # noqa: F81
         assert send(i, again).json["message"] == "mapping unchanged"
 
 
+def test_the_operator_takes_a_mapping_away(shop):  # noqa: F811
+    i = shop
+    inbox = question(i, 1)["inbox_id"]
+    special = [{"number": "5511900000001", "crew": "admin"}]
+    assert send(i, mapping(domain="shop", special_whatsapp_numbers=special)).status == 200
+    assert send(i, mapping(chatwoot_inbox_id=inbox, domain="sweets")).status == 200
+    i.tenant("account_7", extra="    mappings: [{account: 7, domain: shop, specials: [{number: '5511900000001', crew: admin}]}]\n")
+    assert question(i, 2)["domain"] == "shop" and rows(i) == [(None, "shop", False)]
+    assert shown(i)["mappings"][0]["specials"] == special and shown(i)["mappings"][0]["sequence"] == 10
+    i.tenant("account_7")
+    assert question(i, 3)["domain"] == "shop", "a file that says nothing of mappings takes none away"
+    i.tenant("account_7", extra="    mappings: []\n")
+    assert question(i, 4)["domain"] == "retail" and rows(i) == []
+    assert send(i, mapping(domain="shop")).status == 200
+    assert question(i, 5)["domain"] == "shop"
+
+
 def test_what_is_another_tenants_stays_so(shop):  # noqa: F811
     i = shop
     i.tenant("other", account=8, installation="eight", inboxes="[{id: 55, account: 8, channel: web}]")
