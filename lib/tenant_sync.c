@@ -176,15 +176,25 @@ shares_chatwoot(const struct tenant *one, const struct tenant *other)
 	return one->installations == 0 || other->installations == 0;
 }
 
+/* What it maps in an account that the operator gave to `mine` is none of its own. */
 static bool
-has_inbox(const struct tenant *t, int64_t inbox)
+has_inbox(const struct tenant *t, const struct tenant *mine, int64_t inbox)
 {
 	for (size_t i = 0; i < t->installations; i++)
 		for (size_t k = 0; k < t->installation[i].inboxes; k++)
 			if (t->installation[i].inbox[k].id == inbox)
 				return true;
 	for (size_t i = 0; i < t->mappings; i++)
-		if (t->mapping[i].inbox == inbox)
+		if (t->mapping[i].inbox == inbox && !has_account(mine, NULL, t->mapping[i].account))
+			return true;
+	return false;
+}
+
+static bool
+was_given(const struct tenant *t, int64_t account, int64_t inbox)
+{
+	for (size_t i = 0; i < t->installations; i++)
+		if (tenant_inbox_find(&t->installation[i], account, inbox))
 			return true;
 	return false;
 }
@@ -195,7 +205,7 @@ tenant_claimed(const struct tenant *mine, const struct tenant *other, int64_t ac
 	if (!shares_chatwoot(mine, other))
 		return false;
 	/* Numbers of inboxes are one row over all accounts of a Chatwoot. */
-	if (inbox != 0 && has_inbox(other, inbox))
+	if (inbox != 0 && !was_given(mine, account, inbox) && has_inbox(other, mine, inbox))
 		return true;
 	if (has_account(mine, NULL, account))
 		return false;

@@ -22,7 +22,7 @@ enum {
 MUST_CHECK int tenant_merge(struct tenant *, const struct tenant *said, struct arena *);
 
 /* Is that account, or that inbox of it (0: none), another tenant's?  `mine` has
- * it in an installation: no.  Else it is when `other` has it, at a Chatwoot that
+ * it in an installation, as the operator said: no.  Else it is when `other` has it, at a Chatwoot that
  * `mine` has, too, or when one of the two has no Chatwoot to tell them apart. */
 bool tenant_claimed(const struct tenant *mine, const struct tenant *other, int64_t account, int64_t inbox);
 

@@ -258,6 +258,25 @@ def test_what_is_another_tenants_stays_so(shop):  # noqa: F811
     assert send(i, mapping(chatwoot_account_id=10, chatwoot_inbox_id=77)).status == 200, "of another Chatwoot"
 
 
+def test_what_the_operator_gives_to_a_tenant_is_its_own(shop):  # noqa: F811
+    i = shop
+    for account, inbox in ((7, 55), (10, 66), (10, None)):
+        assert send(i, mapping(chatwoot_account_id=account, chatwoot_inbox_id=inbox)).status == 200, "nobody's"
+    i.tenant("other", account=9, installation="nine", inboxes="[{id: 55, account: 9, channel: web}]")
+    i.tenant("third", account=10, installation="ten", inboxes="[]")
+    token(i, "b", "other", "other-99887766")
+    token(i, "c", "third", "third-99887766")
+    other = dict(account="other", token="other-99887766", internal_account_id="other")
+    third = dict(account="third", token="third-99887766", internal_account_id="third")
+    assert send(i, mapping(chatwoot_account_id=9, chatwoot_inbox_id=55, **other)).status == 200, "its inbox"
+    for inbox in (66, None):
+        assert send(i, mapping(chatwoot_account_id=10, chatwoot_inbox_id=inbox, **third)).status == 200, "its account"
+    # And the other one's no more.
+    refused(send(i, mapping(chatwoot_inbox_id=55, domain="again")), 409, "CONFLICT")
+    refused(send(i, mapping(chatwoot_account_id=10, domain="again")), 409, "CONFLICT")
+    refused(send(i, mapping(chatwoot_account_id=9, chatwoot_inbox_id=77, **third)), 409, "CONFLICT")
+
+
 def test_an_unknown_tenant_needs_the_enrolment_secret(shop):  # noqa: F811
     i = shop
     (i.dir / "enrolment.secret").write_text("TESTenrolment-secret\n")

@@ -154,6 +154,11 @@ claims(void)
 	struct tenant here = { .installation = &here8, .installations = 1, .mapping = &maps9, .mappings = 1 };
 	struct tenant there = { .installation = &there8, .installations = 1, .mapping = &maps9, .mappings = 1 };
 	struct tenant mapper = { .mapping = &maps9, .mappings = 1 };
+	static struct tenant_account nine = { .id = 9 };
+	static struct tenant_inbox box7 = { .id = 99, .account = 7 };
+	static struct tenant_installation here9 = { .url = S("https://chat.example"), .account = &nine, .accounts = 1 };
+	static struct tenant_installation boxed7 = { .url = S("https://chat.example"), .account = &seven, .accounts = 1, .inbox = &box7, .inboxes = 1 };
+	struct tenant mine9 = { .installation = &here9, .installations = 1 }, mine99 = { .installation = &boxed7, .installations = 1 };
 	/* clang-format off */
 	const struct { const char *name; const struct tenant *mine, *other; int64_t account, inbox; bool want; } row[] = {
 		{ "my own account",                         &me,   &here,   7,  0, false },
@@ -165,6 +170,10 @@ claims(void)
 		{ "another's inbox, said to be of mine",    &me,   &here,   7, 55, true },
 		{ "the same number of another Chatwoot",    &me,   &there,  7, 55, false },
 		{ "an inbox that another maps",             &me,   &here,   7, 99, true },
+		{ "an inbox of mine that another maps",     &mine99, &here, 7, 99, false },
+		{ "another inbox, though",                  &mine99, &here, 7, 55, true },
+		{ "one that another maps in my account",    &mine9, &here,  9, 99, false },
+		{ "one that another has, in my account",    &mine9, &here,  9, 55, true },
 		{ "without a Chatwoot, what another has",   &none, &here,   8,  0, true },
 		{ "without a Chatwoot, what another maps",  &none, &mapper, 9,  0, true },
 		{ "what one without a Chatwoot maps",       &me,   &mapper, 9,  0, true },
