@@ -19,6 +19,7 @@
 
 #define TOKEN_LABEL SLICE("odoo-addon")
 #define TEXT_MAX    200
+#define SEQUENCE    10          /* of a mapping that says none, as in the addon */
 
 struct sync {
 	struct request    *r;
@@ -92,16 +93,17 @@ read_credentials(struct sync *s, struct slice *ret_key)
 	return !why || wrong(s, "odoo_password", why);
 }
 
+/* *ret stays when it says nothing. */
 static bool
-read_number(struct sync *s, const char *field, bool wanted, int64_t *ret)
+read_number(struct sync *s, const char *field, int64_t least, bool wanted, int64_t *ret)
 {
 	const struct json *value;
 	enum json_type type = json_get(s->inner, field, &value);
 
-	*ret = 0;
 	if (api_empty(type, value))
 		return !wanted || wrong(s, field, "is missing");
-	return (json_int(value, ret) == 0 && *ret > 0) || wrong(s, field, "is no number from 1 on");
+	return (json_int(value, ret) == 0 && *ret >= least) ||
+	    wrong(s, field, least ? "is no number from 1 on" : "is no number from 0 on");
 }
 
 static bool
@@ -134,8 +136,9 @@ read_mapping(struct sync *s)
 	const struct json *value;
 	struct slice internal;
 
-	if (!read_number(s, "chatwoot_account_id", true, &s->row.account) || !read_number(s, "chatwoot_inbox_id", false, &s->row.inbox) ||
-	    !read_number(s, "sequence", false, &s->row.sequence) || !read_text(s, s->inner, "domain", 64, &s->row.domain) ||
+	s->row.sequence = SEQUENCE;
+	if (!read_number(s, "chatwoot_account_id", 1, true, &s->row.account) || !read_number(s, "chatwoot_inbox_id", 1, false, &s->row.inbox) ||
+	    !read_number(s, "sequence", 0, false, &s->row.sequence) || !read_text(s, s->inner, "domain", 64, &s->row.domain) ||
 	    !read_text(s, s->inner, "internal_account_id", 64, &internal) || !read_specials(s))
 		return false;
 	if (internal.len > 0 && !slice_eq(internal, s->account))

@@ -163,7 +163,7 @@ def test_what_cannot_be(shop):  # noqa: F811
         body["credentials"][field] = value
         refused(send(i, body), 422, "BAD_SCHEMA")
     for field, value in (("chatwoot_account_id", "7"), ("chatwoot_account_id", None), ("chatwoot_account_id", -1), ("chatwoot_inbox_id", "None"),
-                         ("sequence", "x"), ("is_fallback", 1), ("domain", 5), ("special_whatsapp_numbers", {}),
+                         ("sequence", "x"), ("sequence", -1), ("sequence", 1.5), ("chatwoot_inbox_id", 0), ("is_fallback", 1), ("domain", 5), ("special_whatsapp_numbers", {}),
                          ("special_whatsapp_numbers", [5]), ("special_whatsapp_numbers", [{"number": "1", "crew": "x"}] * 11)):
         refused(send(i, mapping(**{field: value})), 422, "BAD_SCHEMA")
     for account in ("../x", "", None, 7, "a/b", "x" * 65):
@@ -226,6 +226,13 @@ def test_a_mapping_that_is_said_anew_replaces_the_one_before(shop):  # noqa: F81
     assert question(i, 5)["domain"] == "new"
     assert send(i, mapping(domain="shop")).status == 200
     assert question(i, 6)["domain"] == "shop" and rows(i) == [(None, "shop", False), (inbox, "sweets", True)]
+    # Nought is before one, and ten where none is said.
+    assert send(i, mapping(chatwoot_inbox_id=41, domain="one", is_fallback=True, sequence=1)).status == 200
+    assert send(i, mapping(chatwoot_inbox_id=42, domain="nought", is_fallback=True, sequence=0)).status == 200
+    assert send(i, mapping(domain="ten", is_fallback=True, sequence=False)).status == 200
+    assert question(i, 7)["domain"] == "nought"
+    assert [m["sequence"] for m in shown(i)["mappings"]] == [10, 30, 1, 0]
+    assert send(i, mapping(domain="shop")).status == 200
     # All of them again, as the addon sends them: nothing is new.
     for again in (mapping(domain="shop"), mapping(chatwoot_inbox_id=inbox, domain="sweets", is_fallback=True, sequence=30)):
         assert send(i, again).json["message"] == "mapping unchanged"
