@@ -414,4 +414,4 @@ def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
     push(i, rules(4))
     told = wait_for(lambda: (said := [r["json"]["changed"] for r in i.hub.requests]) and "permanent" in said[-1] and len(said) > 2 and said,
                     show=i.log_tail)
-    assert sorted(k for t in told for k in t) == ["collections", "document", "permanent", "permanent", "temporary"], told
+    assert sorted(k for t in told for k in t) == ["collections", "document", "metadata", "permanent", "permanent", "temporary"], told
