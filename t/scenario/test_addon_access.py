@@ -32,7 +32,7 @@ def signed(i, body, signature, path=BASE + "/sync"):
 
 
 def test_a_wrong_signature_is_refused_as_the_tenant_wants(shop):  # noqa: F811
-    i, body = shop, rules()
+    i, body = shop, rules(scheduling_rules=[], company_info={"company_name": "Padaria"})
     assert signed(i, body, "0" * 64).status == 200, "without a secret nobody looks"
     configure(i, secret=SECRET)
     for path in ("/sync", "/sync-scheduling-rules", "/sync-company-metadata"):
