@@ -112,8 +112,8 @@ MUST_CHECK int catalog_find(struct catalog *, struct slice tenant, enum catalog_
  * content does; 0: never. */
 struct catalog_state { int64_t generation, synced_us; };
 MUST_CHECK int catalog_state(struct catalog *, struct slice tenant, enum catalog_kind, struct catalog_state *ret);
-/* Items that have any of the stems (words_stems() of what was asked), the best
- * first: the share of the stems that is found, then bm25.  score: that share. */
+/* Items that have any of the first 64 different stems (words_stems() of what was
+ * asked), the best first: the share of the stems that is found, then bm25.  score: that share. */
 MUST_CHECK int catalog_search(struct catalog *, const struct catalog_filter *, struct slice stems, double least,
     void (*each)(void *, const struct catalog_item *, double score), void *context);
 

@@ -79,6 +79,8 @@ catalog_state(struct catalog *c, struct slice tenant, enum catalog_kind kind, st
 
 /* ---- searching ----------------------------------------------------------- */
 
+#define STEMS_MAX 64            /* of a question; found_in() looks for each among all the words of a hit */
+
 /* Stems are letters and digits, so quoted they mean themselves and nothing
  * else.  Each once: "a b a" asks for two. */
 static int
@@ -87,7 +89,7 @@ make_query(struct slice stems, struct buf *out, size_t *ret_n)
 	struct slice rest = stems, stem;
 	int r = 0;
 	*ret_n = 0;
-	while (rest.len > 0 && r == 0) {
+	while (rest.len > 0 && r == 0 && *ret_n < STEMS_MAX) {
 		struct slice behind = { NULL, 0 };
 		stem = rest;
 		(void)slice_cut(rest, ' ', &stem, &behind);

@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/crypt.h"
 
+#define SOUGHT_MAX 4096         /* bytes */
 #define TAG_BYTES 12            /* of the SHA-256: nobody can make two that look alike by chance */
 
 bool
@@ -248,6 +249,14 @@ api_text(const struct json *object, const char *key, struct slice *ret)
 	if (type == JSON_STRING)
 		*ret = json_text(value);
 	return type == JSON_STRING || api_empty(type, value);
+}
+
+bool
+api_sought(struct request *r, struct slice text)
+{
+	if (text.len > SOUGHT_MAX)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is longer than 4096 bytes"));
+	return slice_trim(text).len > 0 || api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
 }
 
 bool

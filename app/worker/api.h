@@ -33,6 +33,9 @@ void api_answer(struct request *, struct json *data, struct json *meta);
 /* A text as Odoo sends it: `false` and null are empty.  False: it is something
  * else. */
 bool api_text(const struct json *object, const char *key, struct slice *ret);
+/* May that be searched for: is there some of it, and not more than anybody asks?
+ * False: the request is answered. */
+bool api_sought(struct request *, struct slice text);
 /* Is that one of Odoo's empty values: absent, null, or `false`? */
 bool api_empty(enum json_type, const struct json *);
 

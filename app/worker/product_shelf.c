@@ -158,10 +158,12 @@ on_products_search(struct request *r)
 
 	if (!api_account(r) || !api_body(r, &doc) || !read_filters(r, doc, &s))
 		return;
-	if (!api_text(doc, "query", &query) || slice_trim(query).len == 0) {
-		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
+	if (!api_text(doc, "query", &query)) {
+		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query must be a string"));
 		return;
 	}
+	if (!api_sought(r, query))
+		return;
 	enum json_type type = json_get(doc, "limit", &value);
 	if (type != JSON_ABSENT && type != JSON_NULL && (json_int(value, &s.limit) != 0 || s.limit < 1 || s.limit > 100)) {
 		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("limit must be a whole number from 1 to 100"));

@@ -314,11 +314,7 @@ search(struct request *r, struct slice query, int64_t limit, double threshold)
 	struct rules rules = { .score = true };
 	struct catalog *c;
 
-	if (slice_trim(query).len == 0) {
-		api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("query is missing"));
-		return;
-	}
-	if (!(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
+	if (!api_sought(r, query) || !(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
 		return;
 	rules.list = json_new_array();
 	if (!rules.list || words_new(&words) < 0 || words_stems(words, query, &stems) < 0

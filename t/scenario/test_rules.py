@@ -139,6 +139,18 @@ def test_what_was_indexed_otherwise_is_indexed_anew_by_the_next_push(shop):
     assert push(i, FREIGHT).json["data"]["unchanged"] is True
 
 
+def test_a_question_has_an_end(shop):
+    i = shop
+    push(i, rules())
+    longest = "regra " + "x" * 4090
+    for asked in (lambda q: get(i, "/semantic-search?score_threshold=0.5&query=" + urllib.parse.quote(q)),
+                  lambda q: push(i, {"query": q, "score_threshold": 0.5}, "/api/v1/business_rules/search"),
+                  lambda q: push(i, {"query": q}, "/api/v1/products/search")):
+        assert asked(longest).status == 200
+        a = asked(longest + "x")
+        assert (a.status, a.json["code"]) == (422, "VALIDATION_ERROR") and "4096" in a.json["error"]["message"], a
+
+
 def test_what_is_wrong_is_named_and_nothing_is_stored(shop):
     i = shop
     push(i, rules())

@@ -327,6 +327,12 @@ searching(void)
 	ROW("what is over is not found", strcmp(found("gratis", 0.1, T0), "") == 0);
 	ROW("unless all are wanted", strcmp(found("gratis", 0.1, 0), "gone:1.00") == 0);
 	ROW("no words", strcmp(found("", 0, T0), "") == 0);
+	char many[1000] = "horari";
+	for (int i = 1; i < 64; i++)
+		snprintf(many + strlen(many), sizeof(many) - strlen(many), " w%d", i);
+	ROW("the share of 64 words", strcmp(found(many, 0.01, T0), "hours:0.02") == 0);
+	snprintf(many + strlen(many), sizeof(many) - strlen(many), " w64 horari entreg");
+	ROW("what comes behind 64 words is not looked for", strcmp(found(many, 0.01, T0), "hours:0.02") == 0);
 	ROW("signs of a query language", strcmp(found("\" OR NEAR( *", 0, T0), "") == 0);
 	end();
 }
