@@ -60,6 +60,21 @@ by_name(const void *a, const void *b)
 	return c ? c : (x->i > y->i) - (x->i < y->i);
 }
 
+/* Of bytes: a name may hold a NUL. */
+static struct slice
+key_of(struct arena *a, size_t nth, struct slice name)
+{
+	struct slice number = arena_printf(a, "%zu:", nth);
+	char *key = arena_take(a, number.len + name.len + 1);
+
+	if (!key || number.len == 0)
+		return (struct slice){ NULL, 0 };
+	memcpy(key, number.ptr, number.len);
+	if (name.len > 0)
+		memcpy(key + number.len, name.ptr, name.len);
+	return slice_from(key, number.len + name.len);
+}
+
 int
 catalog_items_key(struct arena *a, struct catalog_item *item, size_t n)
 {
@@ -72,7 +87,7 @@ catalog_items_key(struct arena *a, struct catalog_item *item, size_t n)
 	qsort(names, n, sizeof(names[0]), by_name);
 	for (size_t i = 0, nth = 0; i < n; i++) {
 		nth = i > 0 && slice_eq(names[i].name, names[i - 1].name) ? nth + 1 : 1;
-		item[names[i].i].key = arena_printf(a, "%zu:%.*s", nth, (int)names[i].name.len, names[i].name.ptr);
+		item[names[i].i].key = key_of(a, nth, names[i].name);
 	}
 	return arena_overflowed(a) ? -ENOMEM : 0;
 }

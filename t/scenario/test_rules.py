@@ -139,6 +139,16 @@ def test_what_was_indexed_otherwise_is_indexed_anew_by_the_next_push(shop):
     assert push(i, FREIGHT).json["data"]["unchanged"] is True
 
 
+def test_two_names_are_two_rules_though_a_nul_stands_in_them(shop):
+    i = shop
+    names = ["A\0x", "A\0y", "A"]
+    push(i, {"permanent_rules": [{"name": n, "description": n, "type": "product"} for n in names], "temporary_rules": []})
+    before = {r["name"]: r["id"] for r in get(i, "/active").json["data"]}
+    assert sorted(before) == sorted(names)
+    push(i, {"permanent_rules": [{"name": n, "description": "", "type": "product"} for n in reversed(names[1:])], "temporary_rules": []})
+    assert {r["name"]: r["id"] for r in get(i, "/active").json["data"]} == {n: before[n] for n in names[1:]}
+
+
 def test_a_question_has_an_end(shop):
     i = shop
     push(i, rules())
