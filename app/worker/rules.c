@@ -176,8 +176,15 @@ struct rules {
 	struct json *list;
 	bool         score;
 	int64_t      company;           /* the id of the one that counts */
+	int64_t      now_us;
 	int          failed;
 };
+
+static bool
+holds(const struct catalog_item *item, int64_t now_us)
+{
+	return item->starts_us <= now_us && (item->ends_us == 0 || item->ends_us > now_us);
+}
 
 static void
 add_rule(struct rules *to, const struct catalog_item *item, double score)
@@ -203,7 +210,7 @@ add_rule(struct rules *to, const struct catalog_item *item, double score)
 	if (e == 0 && to->score)
 		e = json_set_double(rule, "similarity_score", score);
 	if (e == 0 && !to->score) {
-		e = json_set_bool(rule, "active", true);
+		e = json_set_bool(rule, "active", holds(item, to->now_us));
 		if (e == 0)
 			e = set_time(rule, "start_date", item->starts_us);
 		if (e == 0)
@@ -257,7 +264,7 @@ void
 on_rules_active(struct request *r)
 {
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_RULES, .now_us = clock_wall_us() };
-	struct rules rules = { .list = NULL };
+	struct rules rules = { .now_us = f.now_us };
 	struct catalog *c;
 
 	if (!api_account(r) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r, f.kinds)) || !collections_mask(r, c, &f.kinds))
@@ -365,7 +372,7 @@ void
 on_rules_list(struct request *r)
 {
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_RULES };
-	struct rules rules = { .list = NULL };
+	struct rules rules = { .now_us = clock_wall_us() };
 	struct slice active;
 	int64_t page, size, total = 0;
 	struct catalog *c;
@@ -373,7 +380,7 @@ on_rules_list(struct request *r)
 	if (!api_account(r) || !api_query_int(r, "page", 1, 1000000, 1, &page) || !api_query_int(r, "page_size", 1, 1000, 20, &size)
 	    || !api_query(r, "active_only", &active) || !api_query(r, "rule_type", &f.type) || !(c = catalogue_of(r, f.kinds)))
 		return;
-	f.now_us = slice_eq_nocase(active, SLICE("true")) || slice_eq(active, SLICE("1")) ? clock_wall_us() : 0;
+	f.now_us = slice_eq_nocase(active, SLICE("true")) || slice_eq(active, SLICE("1")) ? rules.now_us : 0;
 	f.limit = size;
 	f.offset = (page - 1) * size;
 	struct json *data = json_new_object();
@@ -470,7 +477,7 @@ void
 on_rules_one(struct request *r)
 {
 	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_RULES };
-	struct rules rules = { .list = NULL };
+	struct rules rules = { .now_us = clock_wall_us() };
 	const struct json *one;
 	struct catalog *c;
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import sqlite3
+import time
 import urllib.parse
 
 import pytest
@@ -147,6 +148,19 @@ def test_two_names_are_two_rules_though_a_nul_stands_in_them(shop):
     assert sorted(before) == sorted(names)
     push(i, {"permanent_rules": [{"name": n, "description": "", "type": "product"} for n in reversed(names[1:])], "temporary_rules": []})
     assert {r["name"]: r["id"] for r in get(i, "/active").json["data"]} == {n: before[n] for n in names[1:]}
+
+
+def test_active_says_what_holds_now(shop):
+    i = shop
+    at = {name: time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + s)) for name, s in (("ago", -3600), ("soon", 3600))}
+    push(i, {"permanent_rules": [{"name": "always"}], "temporary_rules": [
+        {"name": "now", "date_start": at["ago"], "date_end": at["soon"]}, {"name": "over", "date_end": at["ago"]},
+        {"name": "not yet", "date_start": at["soon"]}]})
+    listed = {r["name"]: r for r in get(i, "").json["data"]["rules"]}
+    assert {n: r["active"] for n, r in listed.items()} == {"always": True, "now": True, "over": False, "not yet": False}
+    for name in ("now", "over"):
+        assert get(i, f"/{listed[name]['id']}").json["data"]["active"] == listed[name]["active"]
+    assert [(r["name"], r["active"]) for r in get(i, "/active").json["data"]] == [("always", True), ("now", True)]
 
 
 def test_a_question_has_an_end(shop):
