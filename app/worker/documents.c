@@ -55,7 +55,7 @@ read_document(struct sync *s, const struct json *document, size_t i)
 	item->starts_us = 0;            /* when it was written does not hide it */
 	item->key = arena_printf(s->r->arena, "%" PRId64, id);
 	s->items++;
-	/* Not to be seen: it is taken away, and so marked as synced all the same. */
+	/* Not to be seen: it is taken away, and is none of the synced ones. */
 	if (off(document, "active") || off(document, "visible_in_ai"))
 		return 0;
 	int e = shelf_seal(&s->shelf, item);
