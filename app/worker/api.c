@@ -156,7 +156,7 @@ tag(struct request *r)
 {
 	uint8_t hash[CRYPT_SHA256];
 
-	if (r->method != HTTP_M_GET || r->answer.broken)
+	if ((r->method != HTTP_M_GET && r->method != HTTP_M_HEAD) || r->answer.broken)
 		return;
 	crypt_sha256(slice_after(buf_view(&r->answer.text), r->answer.data_at), hash);
 	for (size_t i = 0; i < TAG_BYTES; i++)

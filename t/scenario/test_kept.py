@@ -54,6 +54,19 @@ def test_what_did_not_change_is_not_sent_again(shop):  # noqa: F811
     assert "ETag" not in push(i, rules()).headers, "a POST"
 
 
+def test_a_head_is_that_of_the_get(shop):  # noqa: F811
+    i = shop
+    fill(i)
+    for path in READS:
+        a = get(i, path)
+        b = i.ask("HEAD", BASE + path, headers=bearer())
+        assert (b.status, b.body) == (200, b"") and b.headers.keys() == a.headers.keys(), path
+        for name in ("ETag", "Cache-Control", "Content-Type", "Content-Length"):
+            assert b.headers[name] == a.headers[name], (path, name)
+        c = i.ask("HEAD", BASE + path, headers=dict(bearer(), **{"If-None-Match": a.headers["ETag"]}))
+        assert (c.status, c.body) == (304, b""), path
+
+
 def test_the_age_is_that_of_the_oldest(shop):  # noqa: F811
     i = shop
     assert "Age" not in get(i, "/active").headers, "never synced"
