@@ -360,7 +360,7 @@ struct store_token {
 /* 0, STORE_E_NONE (no such tenant) or STORE_E_CONFLICT (it has one of that name). */
 MUST_CHECK int store_token_new(struct store *, const struct store_token *);
 /* The same, in the place of the tenant's of that name.  When the tenant has that token already, under
- * whatever name, nothing is changed. */
+ * whatever name, nothing is changed; but one that has expired, or has not all of the scopes, is replaced. */
 MUST_CHECK int store_token_set(struct store *, const struct store_token *);
 /* Is it, by its hash, another tenant's?  0 or STORE_E_CONFLICT. */
 MUST_CHECK int store_token_taken(struct store *, const struct store_token *);

@@ -42,22 +42,24 @@ store_token_new(struct store *s, const struct store_token *k)
 	return r < 0 ? r : db_leave(s, insert(s, tenant, k));
 }
 
-/* Whose is it?  0, or DB_END: nobody's. */
+/* Whose is it, and is it good for all that `k` is?  0, or DB_END: nobody's. */
 static int
-owner_of(struct store *s, struct slice hash, struct slice tenant, bool *ret_same)
+owner_of(struct store *s, const struct store_token *k, bool *ret_same, bool *ret_good)
 {
 	DB_QUERY(q);
-	int r = db_first(s, &q, "SELECT t.name = ? FROM token k JOIN tenant t ON t.id = k.tenant WHERE k.hash = ?", DB_T(tenant), DB_B(hash));
+	int r = db_first(s, &q, "SELECT t.name = ?1, (k.scopes & ?2) = ?2 AND (k.expires_us = 0 OR k.expires_us > ?3)"
+	    " FROM token k JOIN tenant t ON t.id = k.tenant WHERE k.hash = ?4", DB_T(k->tenant), DB_I(k->scopes), DB_I(k->made_us), DB_B(k->hash));
 
 	*ret_same = r == 0 && db_int(q, 0) != 0;
+	*ret_good = r == 0 && db_int(q, 1) != 0;
 	return r;
 }
 
 int
 store_token_taken(struct store *s, const struct store_token *k)
 {
-	bool same;
-	int r = owner_of(s, k->hash, k->tenant, &same);
+	bool same, good;
+	int r = owner_of(s, k, &same, &good);
 
 	return r < 0 ? r : r == 0 && !same ? STORE_E_CONFLICT : 0;
 }
@@ -65,7 +67,7 @@ store_token_taken(struct store *s, const struct store_token *k)
 static int
 replace(struct store *s, int64_t tenant, const struct store_token *k)
 {
-	int r = db_run(s, "DELETE FROM token WHERE tenant = ? AND name = ?", DB_I(tenant), DB_T(k->name));
+	int r = db_run(s, "DELETE FROM token WHERE tenant = ? AND (name = ? OR hash = ?)", DB_I(tenant), DB_T(k->name), DB_B(k->hash));
 
 	return r == 0 ? insert(s, tenant, k) : r;
 }
@@ -74,13 +76,13 @@ int
 store_token_set(struct store *s, const struct store_token *k)
 {
 	int64_t tenant;
-	bool same;
+	bool same, good;
 	int r = tenant_id(s, k->tenant, &tenant);
 
 	if (r != 0)
 		return r < 0 ? r : STORE_E_NONE;
-	r = owner_of(s, k->hash, k->tenant, &same);
-	if (r != DB_END)
+	r = owner_of(s, k, &same, &good);
+	if (r < 0 || (r == 0 && (!same || good)))
 		return r < 0 ? r : same ? 0 : STORE_E_CONFLICT;
 	r = db_enter(s);
 	return r < 0 ? r : db_leave(s, replace(s, tenant, k));

@@ -25,7 +25,7 @@ struct sync {
 	struct request    *r;
 	struct json       *doc;
 	const struct json *inner;       /* "credentials" or "mapping" */
-	bool               mapping, enrol;
+	bool               mapping, enrol, vouched;     /* by a signature, or as the first: the token may be new */
 	struct slice       account, token;
 	struct tenant      said;
 	struct tenant_mapping row;
@@ -159,7 +159,7 @@ may_enrol(struct sync *s)
 {
 	struct worker *w = s->r->worker;
 
-	s->enrol = !s->mapping;
+	s->enrol = s->vouched = !s->mapping;
 	if (s->enrol && w->config->enrolment.open)
 		return true;
 	if (s->enrol && w->enrolment.len > 0) {
@@ -184,7 +184,8 @@ may(struct sync *s)
 		return may_enrol(s);
 	if (t->odoo.secret.len > 0 && t->odoo.signature != TENANT_SIGNATURE_OFF) {
 		int e = access_signature(s->r, t);
-		if (e == 0)
+		s->vouched = e == 0;
+		if (s->vouched)
 			return true;
 		if (t->odoo.signature == TENANT_SIGNATURE_ENFORCE)
 			return api_refuse(s->r, REQUEST_R_BAD_SIGNATURE, slice_of(sign_reason(e)));
@@ -259,9 +260,11 @@ keep(struct sync *s, enum sync_result *ret)
 	wire_begin(&out, &w->frame, P_TENANT_SYNC, net_caller_next(&w->keeper));
 	wire_put(&out, T_NAME, s->account);
 	wire_put(&out, T_TENANT, buf_view(&record));
-	wire_put(&out, T_HASH, slice_from(hash, sizeof hash));
-	wire_put(&out, T_LABEL, TOKEN_LABEL);
-	wire_put_u64(&out, T_SCOPES, TOKEN_OF_REFERENCE);
+	if (s->vouched) {
+		wire_put(&out, T_HASH, slice_from(hash, sizeof hash));
+		wire_put(&out, T_LABEL, TOKEN_LABEL);
+		wire_put_u64(&out, T_SCOPES, TOKEN_OF_REFERENCE);
+	}
 	wire_put(&out, T_EVENT_ID, slice_from(event.byte, sizeof event.byte));
 	wire_put(&out, T_KIND, s->mapping ? SLICE("mapping") : SLICE("credentials"));
 	wire_put_u64(&out, T_FORCE, s->enrol);

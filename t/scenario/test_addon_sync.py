@@ -52,10 +52,10 @@ def field(make, odoo):
     return i
 
 
-def token(i, name, tenant, text, *more):
+def token(i, name, tenant, text, scope="sync,read"):
     (i.dir / "a.token").write_text(text + "\n")
     (i.dir / "a.token").chmod(0o600)
-    i.run("token", "new", name, "--tenant", tenant, "--scope", "sync,read", "--token-file", i.dir / "a.token", *more)
+    i.run("token", "new", name, "--tenant", tenant, "--scope", scope, "--token-file", i.dir / "a.token")
 
 
 def shown(i, name="account_7"):
@@ -153,6 +153,29 @@ def test_who_may(shop):  # noqa: F811
     assert (ask(new), ask("account_7-33334444")) == (401, 200)
     rows = {t["name"]: t for t in map(json.loads, i.run("token", "list", "--tenant", "account_7", "--json").stdout.splitlines())}
     assert sorted(rows["odoo-addon"]["scopes"].split(",")) == ["read", "sync"]
+
+
+def test_a_signed_sync_makes_its_token_good(shop):  # noqa: F811
+    i = shop
+    configure(i, secret=SECRET)
+    ask = lambda t: i.ask("POST", BASE + "/sync", json.dumps(rules()), {"Authorization": "Bearer " + t, "X-Webhook-Signature": sign(rules())}).status     # noqa: E731
+    token(i, "reader", "account_7", "account_7-44440000", "read")
+    assert ask("account_7-44440000") == 403
+    assert send(i, credentials(token="account_7-44440000"), SECRET).status == 200 and ask("account_7-44440000") == 200
+    # The one that the operator registered is still good, as it is not of a sync.
+    assert ask(TOKEN) == 200
+    for name in ("addon", "odoo-addon"):
+        i.run("token", "revoke", name, "--tenant", "account_7")
+    assert (ask(TOKEN), ask("account_7-44440000")) == (401, 401)
+    assert send(i, mapping(), SECRET).status == 200 and ask(TOKEN) == 200
+
+
+def test_an_unsigned_sync_changes_no_token(shop):  # noqa: F811
+    i = shop
+    token(i, "narrow", "account_7", "account_7-55550000", "sync")
+    assert send(i, credentials(token="account_7-55550000")).status == 200
+    rows = {t["name"]: t["scopes"] for t in map(json.loads, i.run("token", "list", "--tenant", "account_7", "--json").stdout.splitlines())}
+    assert rows["narrow"] == "sync" and "odoo-addon" not in rows
 
 
 def test_what_cannot_be(shop):  # noqa: F811

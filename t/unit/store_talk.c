@@ -740,6 +740,43 @@ tokens(void)
 	end_world(w);
 }
 
+static bool
+lets(struct world *w, struct slice hash, uint64_t scopes, const char *name)
+{
+	return store_token_find(w->s, hash, w->now, on_token, w) == 0 && token_found.scopes == scopes && strcmp(token_name, name) == 0;
+}
+
+/* What an addon says of its token. */
+static void
+tokens_set(void)
+{
+	struct world *w = begin_world();
+	struct store_token had = { .tenant = SLICE("shop"), .name = SLICE("field"), .hash = SLICE("0123456789abcdef0123456789abcdef"), .made_us = w->now };
+	struct store_token k = had;
+	k.name = SLICE("addon");
+	k.scopes = TOKEN_SYNC | TOKEN_READ;
+	const struct { const char *name; uint64_t scopes; int64_t expires_us; const char *kept; } row[] = {
+		{ "a good one stays as it is",      TOKEN_SYNC | TOKEN_READ, 0,             "field" },
+		{ "one that will expire, too",      TOKEN_SYNC | TOKEN_READ, w->now + HOUR, "field" },
+		{ "one that has expired is renewed", TOKEN_SYNC | TOKEN_READ, w->now - HOUR, "addon" },
+		{ "one that may read alone, too",   TOKEN_READ,              0,             "addon" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		had.scopes = row[i].scopes;
+		had.expires_us = row[i].expires_us;
+		ROW(row[i].name, store_token_new(w->s, &had) == 0 && store_token_set(w->s, &k) == 0 && lets(w, k.hash, k.scopes, row[i].kept));
+		persons = 0;
+		ROW(row[i].name, store_token_list(w->s, SLICE("shop"), on_token, w) == 0 && persons == 1);
+		ROW(row[i].name, store_token_revoke(w->s, SLICE("shop"), slice_of(row[i].kept)) == 0);
+	}
+	ROW("its own", store_token_set(w->s, &k) == 0 && lets(w, k.hash, k.scopes, "addon"));
+	struct store_token next = k;
+	next.hash = SLICE("fedcba9876543210fedcba9876543210");
+	ROW("another in its place", store_token_set(w->s, &next) == 0 && lets(w, next.hash, k.scopes, "addon") &&
+	    store_token_find(w->s, k.hash, w->now, on_token, w) == STORE_E_NONE);
+	end_world(w);
+}
+
 static int64_t heard_us, owed_us;
 
 static void
@@ -877,7 +914,7 @@ main(void)
 		{ "replays", replays },
 		{ "traces", traces },
 		{ "erasing", erasing },
-		{ "tokens", tokens },
+		{ "tokens", tokens }, { "an addon's token", tokens_set },
 		{ "silence", silence },
 		{ "hearing", hearing },
 		{ "a clock set back", set_back },
