@@ -49,15 +49,22 @@ place_of(struct failures *f, const char *name)
 }
 
 void
-failures_note(struct failures *f, struct slice address, int64_t now_ms)
+failures_note(struct failures *f, struct slice address, struct slice hash, int64_t now_ms)
 {
 	char name[FAILURES_TEXT] = "";
+	uint64_t token;
 
+	REQUIRE(hash.len >= sizeof(token));
+	memcpy(&token, hash.ptr, sizeof(token));
 	name_of(address, name);
 	size_t at = place_of(f, name);
 	if (f->item[at].until_ms <= now_ms) {
 		f->item[at].n = 0;
 		f->item[at].until_ms = now_ms + FAILURES_MS;
 	}
-	f->item[at].n++;
+	for (unsigned i = 0; i < f->item[at].n; i++)
+		if (f->item[at].token[i] == token)
+			return;
+	if (f->item[at].n < FAILURES_MOST)
+		f->item[at].token[f->item[at].n++] = token;
 }

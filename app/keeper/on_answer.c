@@ -37,7 +37,7 @@ on_token_find(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	else
 		r = store_token_find(k->store, hash, k->now_us, put_token, &w);
 	if (r == STORE_E_NONE && from.len)
-		failures_note(&k->failures, from, k->now_ms);
+		failures_note(&k->failures, from, hash, k->now_ms);
 	return r < 0 ? r : wire_end(&w);
 }
 

@@ -207,6 +207,22 @@ def test_who_may(shop):
     assert FIELD_TOKEN not in i.log_tail(1000)
 
 
+def test_a_token_that_is_good_no_more_shuts_nobody_else_out(shop):
+    """Several tenants behind one address: the queue of one is ten calls with it, all at once."""
+    i = shop
+    i.tenant("other", account=8, installation="eight")
+    (i.dir / "other.token").write_text("other-99887766\n")
+    os.chmod(i.dir / "other.token", 0o600)
+    i.run("token", "new", "b", "--tenant", "other", "--scope", "sync,read", "--token-file", i.dir / "other.token")
+    i.run("token", "revoke", "addon", "--tenant", "account_7")
+    for _ in range(25):
+        assert push(i, rules()).status == 401
+    assert push(i, rules(), BASE + "/sync", token="other-99887766").status == 200
+    # Nine others are still tried, and no more.
+    answers = [push(i, rules(), token=f"account_7-{n:08x}").status for n in range(10)]
+    assert answers == [401] * 9 + [429]
+
+
 def test_a_token_cannot_be_found_by_trying(shop):
     i = shop
     for n in range(10):
