@@ -41,10 +41,8 @@ odoos_free(struct odoos *all)
 
 /* NULL: out of memory. */
 static struct odoo_peer *
-peer_of(struct courier *c, const struct call *call)
+peer_of(struct odoos *all, const struct call *call)
 {
-	struct odoos *all = &c->odoos;
-	uint64_t mark = where_mark(&c->where, slice_of(call->tenant));
 	struct odoo_peer *p = NULL;
 
 	for (size_t i = 0; i < all->n && !p; i++)
@@ -54,20 +52,28 @@ peer_of(struct courier *c, const struct call *call)
 		if (array_grow((void **)&all->item, &all->cap, all->n, sizeof(*all->item)) < 0 || !(p = calloc(1, sizeof(*p))))
 			return NULL;
 		memcpy(p->tenant, call->tenant, sizeof(p->tenant));
-		p->mark = mark;
 		all->item[all->n++] = p;
 	}
-	/* Another record: another Odoo, perhaps, and other keys. */
-	if (mark != 0 && p->mark != mark) {
-		forget_models(p);
-		p->mark = mark;
-		p->known = false;
-		p->uid = 0;
-		p->key = p->refused = 0;
-		p->refused_until_ms = 0;
-		p->breaker = (struct breaker){ .failures = 0 };
-	}
 	return p;
+}
+
+/* Another record: another Odoo, perhaps, and other keys.  Never while it is busy:
+ * what the answer says is true of the old ones. */
+static void
+renew(struct odoo_peer *p, uint64_t mark, const struct tenant *t)
+{
+	if (p->mark == mark)
+		return;
+	forget_models(p);
+	p->mark = mark;
+	p->known = false;
+	p->uid = 0;
+	p->key = p->refused = 0;
+	p->refused_until_ms = 0;
+	p->breaker = (struct breaker){ .failures = 0 };
+	p->pace_ms = t->odoo.pace_ms;
+	crypt_sha256(t->odoo.url, p->place);
+	crypt_sha256(t->odoo.db, p->place + CRYPT_SHA256);
 }
 
 static const struct odoo_fields *
@@ -187,13 +193,12 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 	}
 	if (!call->odoo && !odoo_ask_read(call))
 		return;
-	if (!(p = peer_of(c, call))) {
+	if (!(p = peer_of(&c->odoos, call))) {
 		call_over(call, CALL_BUSY, "out of memory");
 		return;
 	}
-	p->pace_ms = t->odoo.pace_ms;
-	crypt_sha256(t->odoo.url, p->place);
-	crypt_sha256(t->odoo.db, p->place + CRYPT_SHA256);
+	if (!p->busy)
+		renew(p, where_mark(&c->where, slice_of(call->tenant)), t);
 	int64_t free_ms = free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
 	if (p->refused_until_ms > now_ms)
 		call_over(call, CALL_DENIED, "Odoo refused login and key; it is asked again when the tenant is imported anew, or in %lld s",
@@ -348,11 +353,16 @@ understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struc
 	}
 }
 
-/* t NULL: the tenants moved while it was under way.  Nothing is judged otherwise
- * for that, but what wants the record has another turn, which fetches it. */
+/* t NULL: the tenants moved while it was under way, and the tenant's own record
+ * perhaps.  Who asked is given the answer, it came from where it was asked of; but
+ * what wants the record, or goes before, has another turn, which fetches it. */
 static void
 judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, bool of_odoo, int64_t now_ms)
 {
+	if (!t && call->odoo->step != STEP_EXECUTE && answer->outcome != ODOO_OK) {
+		retry(call, CALL_FAULT, answer->why, now_ms);
+		return;
+	}
 	if (call->odoo->step == STEP_VERSION && of_odoo && answer->outcome != ODOO_OK && answer->outcome != ODOO_AGAIN) {
 		found(p, t, NULL);
 		again(call, 0, now_ms);
@@ -409,10 +419,12 @@ void
 odoo_came(struct courier *c, struct call *call, const struct client_result *res, int64_t now_ms)
 {
 	const struct tenant *t = where_tenant(&c->where, slice_of(call->tenant));
-	struct odoo_peer *p = peer_of(c, call);
+	struct odoo_peer *p = peer_of(&c->odoos, call);
 	struct odoo_answer answer = { .outcome = ODOO_OK };
 
 	REQUIRE(p);     /* it was there when the call was sent */
+	if (where_mark(&c->where, slice_of(call->tenant)) != p->mark)
+		t = NULL;
 	free_peer(c, p, now_ms);
 	if (res->error != CLIENT_OK) {
 		bool late = res->error == CLIENT_E_TIMEOUT_TOTAL && now_ms >= call->deadline_ms - 1;

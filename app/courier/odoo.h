@@ -16,7 +16,7 @@
 struct odoo_model { char name[80]; struct odoo_fields *fields; };
 struct odoo_peer {
 	char     tenant[65];
-	uint64_t mark;                  /* of the tenant's record */
+	uint64_t mark;                  /* of the tenant's record; while it is busy, of the one that was sent with */
 	uint8_t  place[2 * CRYPT_SHA256];       /* of URL and database: tenants may share one */
 	bool     known;                 /* its version was asked for */
 	int64_t  uid;                   /* 0: not known */

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from conftest import wait_for
+from conftest import message, wait_for
 from odoo import OdooServer
 
 BASE = "/api/v1/products"
@@ -187,6 +187,45 @@ def test_a_call_is_not_lost_because_another_tenant_changes(shop, odoo, method):
     assert odoo.models["product.template"][1]["list_price"] == 5.8
     assert len([r for r in odoo.requests if r["method"] == "write"]) == 1
     assert odoo.logins == 1, "what was answered is learned"
+
+
+def change_meanwhile(i, odoo, **more):
+    """The tenant is imported anew, and the courier has its new record."""
+    before = len(i.hub.requests)
+    connect(i, odoo, **more)
+    i.send(message(), tenant=TENANT)
+    wait_for(lambda: len(i.hub.requests) > before, why="a delivery of the tenant's", show=i.log_tail)
+
+
+def test_the_refusal_of_an_old_key_is_nothing_against_the_new_one(make, odoo):
+    i = make(allow=[odoo.url.split("//")[1]])
+    connect(i, odoo, key="wrong")
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    with Held(i, odoo, "authenticate") as held:
+        change_meanwhile(i, odoo)
+    assert held.answer.status == 200, held.answer
+    assert post(i, "/list").status == 200
+    assert not i.events("odoo-key-refused") and odoo.logins == 2
+
+
+def test_the_login_of_an_old_odoo_is_none_of_the_new_one(make, odoo):
+    new = OdooServer().start()
+    new.uid = 9
+    new.model("product.template", list_price="float", categ_id="many2one")
+    new.add("product.template", name="Sonho", list_price=6.0)
+    i = make(allow=[odoo.url.split("//")[1], new.url.split("//")[1]])
+    connect(i, odoo)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    with Held(i, odoo, "authenticate") as held:
+        change_meanwhile(i, new)
+    assert [p["name"] for p in held.answer.json["data"]["products"]] == ["Sonho"], held.answer
+    assert not i.events("odoo-key-refused") and new.logins == 1
+    # What was read of the old one is answered by the old one.
+    with Held(i, new, "search_read") as held:
+        change_meanwhile(i, odoo)
+    assert [p["name"] for p in held.answer.json["data"]["products"]] == ["Sonho"], held.answer
+    assert [p["name"] for p in post(i, "/list", {"limit": 1}).json["data"]["products"]] != ["Sonho"]
+    new.stop()
 
 
 @pytest.mark.parametrize("step, status, code", [
