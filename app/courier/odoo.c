@@ -26,6 +26,7 @@ forget_models(struct odoo_peer *p)
 	for (size_t i = 0; i < p->models; i++)
 		odoo_fields_free(p->model[i].fields);
 	p->models = 0;
+	p->models_old = false;
 }
 
 void
@@ -39,15 +40,21 @@ odoos_free(struct odoos *all)
 	*all = (struct odoos){ .item = NULL };
 }
 
+static struct odoo_peer *
+known_peer(const struct odoos *all, struct slice tenant)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (slice_eq(slice_of(all->item[i]->tenant), tenant))
+			return all->item[i];
+	return NULL;
+}
+
 /* NULL: out of memory. */
 static struct odoo_peer *
 peer_of(struct odoos *all, const struct call *call)
 {
-	struct odoo_peer *p = NULL;
+	struct odoo_peer *p = known_peer(all, slice_of(call->tenant));
 
-	for (size_t i = 0; i < all->n && !p; i++)
-		if (strcmp(all->item[i]->tenant, call->tenant) == 0)
-			p = all->item[i];
 	if (!p) {
 		if (array_grow((void **)&all->item, &all->cap, all->n, sizeof(*all->item)) < 0 || !(p = calloc(1, sizeof(*p))))
 			return NULL;
@@ -55,6 +62,15 @@ peer_of(struct odoos *all, const struct call *call)
 		all->item[all->n++] = p;
 	}
 	return p;
+}
+
+void
+odoo_learn_anew(struct courier *c, struct slice tenant)
+{
+	struct odoo_peer *p = known_peer(&c->odoos, tenant);
+
+	if (p)
+		p->models_old = true;
 }
 
 /* Another record: another Odoo, perhaps, and other keys.  Never while it is busy:
@@ -199,6 +215,8 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 	}
 	if (!p->busy)
 		renew(p, where_mark(&c->where, slice_of(call->tenant)), t);
+	if (!p->busy && p->models_old)
+		forget_models(p);
 	int64_t free_ms = free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
 	if (p->refused_until_ms > now_ms)
 		call_over(call, CALL_DENIED, "Odoo refused login and key; it is asked again when the tenant is imported anew, or in %lld s",
@@ -397,6 +415,12 @@ judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odo
 		return;
 	case ODOO_REFUSED:
 	case ODOO_MISTAKE:
+		/* A field that was there has gone, perhaps. */
+		if (answer->outcome == ODOO_MISTAKE && call->odoo->step == STEP_EXECUTE && odoo_ask_wants_types(call->odoo) && !call->odoo->anew) {
+			call->odoo->anew = p->models_old = true;
+			again(call, 0, now_ms);
+			return;
+		}
 		/* Of a model's description: there is no such model. */
 		call->absent = call->odoo->step == STEP_TYPES;
 		call_over(call, CALL_FAULT, "%s: %s", odoo_outcome_text(answer->outcome), answer->why);
@@ -419,7 +443,7 @@ void
 odoo_came(struct courier *c, struct call *call, const struct client_result *res, int64_t now_ms)
 {
 	const struct tenant *t = where_tenant(&c->where, slice_of(call->tenant));
-	struct odoo_peer *p = peer_of(&c->odoos, call);
+	struct odoo_peer *p = known_peer(&c->odoos, slice_of(call->tenant));
 	struct odoo_answer answer = { .outcome = ODOO_OK };
 
 	REQUIRE(p);     /* it was there when the call was sent */

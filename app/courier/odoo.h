@@ -1,6 +1,7 @@
 /* odoo: the Odoos that calls go to.  One call at a time to each database, whose
- * tenant it may be, with the tenant's pause between two; the uid is asked for once and kept, the types of
- * a model's fields likewise; a key that is refused is not tried again and
+ * tenant it may be, with the tenant's pause between two; the uid is asked for
+ * once and kept, the types of a model's fields likewise, until a pull begins or
+ * Odoo does not understand a read; a key that is refused is not tried again and
  * again, the one that is to follow it is tried once. */
 #ifndef PONTE_COURIER_ODOO_H
 #define PONTE_COURIER_ODOO_H
@@ -28,12 +29,15 @@ struct odoo_peer {
 	struct breaker    breaker;
 	struct odoo_model model[ODOO_MODELS];
 	size_t   models;
+	bool     models_old;            /* asked for again by the next that wants them */
 };
 struct odoos { struct odoo_peer **item; size_t n, cap; };
 void odoos_free(struct odoos *);
 
 /* The call's turn: sends it, or says when to come again (at_ms), or ends it. */
 void odoo_go(struct courier *, struct call *, const struct tenant *, int64_t now_ms);
+/* The tenant's fields may be others than before. */
+void odoo_learn_anew(struct courier *, struct slice tenant);
 /* What came back: it is over, or it has another turn. */
 void odoo_came(struct courier *, struct call *, const struct client_result *, int64_t now_ms);
 

@@ -12,6 +12,7 @@ struct odoo_ask {
 	struct value *args, *kwargs;            /* kwargs NULL: none */
 	bool          reads;
 	enum odoo_step step;
+	bool          anew;                     /* the types were asked for again */
 };
 
 /* Reads call->asked, {"model", "method", "args", "kwargs"}, into call->odoo,

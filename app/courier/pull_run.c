@@ -158,6 +158,8 @@ ask_page(struct courier *c, struct pull *u, int64_t now_ms)
 	int r = buf_printf(&q, "{\"model\":\"%s\",\"method\":\"search_read\",\"args\":[[[\"id\",\">\",%" PRId64 "]]],\"kwargs\":{\"fields\":[%s],"
 	    "\"limit\":%d,\"order\":\"id\",\"context\":{\"active_test\":false,\"bin_size\":true%s" SLICE_FMT "%s}}}", models[u->model].model,
 	    u->last_id, models[u->model].fields, PAGE, lang.len ? ",\"lang\":\"" : "", SLICE_ARG(lang), lang.len ? "\"" : "");
+	if (u->phase == PULL_NEW)
+		odoo_learn_anew(c, slice_of(u->tenant));
 	if (r == 0)
 		r = call_odoo(c, slice_of(u->tenant), buf_view(&q), now_ms + PAGE_MS, on_page, u, now_ms);
 	if (r < 0)

@@ -1,6 +1,8 @@
 """A tenant's Odoo is read whole: by an operator, because an addon asks, and by itself."""
 
+import concurrent.futures
 import json
+import threading
 
 import pytest
 
@@ -158,4 +160,50 @@ def test_more_than_the_keeper_takes_at_once_is_said_and_changes_nothing(make):
     odoo.models["business.support.document"][kept]["content"] = "dois anos"
     after = sync(i)
     assert (after["written"], after["removed"]) == (1, 0), after
+    odoo.stop()
+
+
+def test_fields_come_and_go_with_the_generations_of_the_addons(make):
+    odoo = OdooServer().start()
+    odoo.model("business.rule.item", description="text", rule_type="selection", visible_in_ai="boolean")
+    odoo.model("product.template", list_price="float", ai_price="float", categ_id="many2one")
+    odoo.add("business.rule.item", name="Horário", description="das 8 às 18", rule_type="schedule")
+    odoo.add("business.rule.item", name="Margem", description="40%", rule_type="product")
+    odoo.add("product.template", name="Pão", list_price=0.8, ai_price=0.7)
+    i = make(allow=[odoo.url.split("//")[1]])
+    connect(i, odoo)
+    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    rules = odoo.models["business.rule.item"]
+
+    def products():
+        return i.ask("POST", "/api/v1/products/list", "{}", {"Authorization": "Bearer " + i.token})
+
+    assert sync(i)["permanent"] == 2 and products().status == 200
+    # an addon goes, and its fields with it
+    for model, field in (("business.rule.item", "visible_in_ai"), ("product.template", "ai_price")):
+        del odoo.fields[model][field]
+        for row in odoo.models[model].values():
+            del row[field]
+    assert products().status == 200, "its types were not asked for again"
+    assert sync(i)["permanent"] == 2
+    # and comes again
+    odoo.fields["business.rule.item"]["visible_in_ai"] = "boolean"
+    rules[1]["visible_in_ai"], rules[2]["visible_in_ai"] = True, False
+    assert sync(i)["removed"] == 1 and names(i) == {"Horário"}
+    # even between two pages' worth of questions
+    go = threading.Event()
+    odoo.script = [{"model": "business.rule.item", "method": "search_read", "until": go}]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        before = len(odoo.requests)
+        pull = pool.submit(sync, i)
+        wait_for(lambda: any(r["method"] == "search_read" for r in odoo.requests[before:]), why="a page that is asked for")
+        del odoo.fields["business.rule.item"]["visible_in_ai"]
+        go.set()
+        assert pull.result()["permanent"] == 2
+    # what Odoo does not understand is asked twice, and not again
+    odoo.script = [{"model": "product.template", "method": "search_read", "fault": (1, "ValueError: no"), "times": 0}]
+    before = len(odoo.requests)
+    a = products()
+    assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR")
+    assert [r["method"] for r in odoo.requests[before:]].count("search_read") == 2
     odoo.stop()
