@@ -73,9 +73,10 @@ enum protocol_kind {
 
 	/* operator → keeper */
 	P_TENANT_PUT = 31,  /* T_TENANT.  → P_OK, or P_ERROR E_CONFLICT naming account and owner.  With T_BEFORE it is put as it stands,
-	                     * and only where that is the record: T_RESULT SYNC_CHANGED, else SYNC_UNCHANGED */
+	                     * and only where that is the record: T_RESULT SYNC_CHANGED, else SYNC_UNCHANGED.  T_KIND: who asks opened what is sealed in it, for this;
+	                     * that is logged */
 	P_OK,
-	P_TENANT_LIST = 33, /* → P_TENANT_FOUND with all (T_MORE when cut) ; T_AFTER name to go on behind */
+	P_TENANT_LIST = 33, /* → P_TENANT_FOUND with all (T_MORE when cut) ; T_AFTER name to go on behind; T_KIND as above */
 	P_TENANT_REMOVE = 35, /* T_NAME → P_OK or P_ERROR E_NOT_FOUND / E_CONFLICT (work is queued, unless
 	                       * T_FORCE); T_DRY_RUN only asks */
 	P_QUEUE_LIST = 41,  /* T_NAME?, T_STATE?, T_KIND?, T_EVENT_ID?, T_AFTER id, T_MAX (kind and state as numbers).

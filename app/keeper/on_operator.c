@@ -72,6 +72,14 @@ tenant_stored(struct keeper *k, struct slice name, struct tenant *ret, struct sl
 	return r < 0 ? r : s.record.len == 0 ? STORE_E_NONE : tenant_decode(s.record, k->scratch, ret);
 }
 
+/* A word why what is sealed in the record is opened; none: it is not. */
+static void
+log_opened(struct slice tenant, struct slice why)
+{
+	if (settings_name_ok(why))
+		log_event(LOG_NOTICE, "credentials-access", LOG_TEXT("tenant", tenant), LOG_TEXT("operation", why), LOG_STR("success", "true"));
+}
+
 /* What its addons said stays, where the operator names no mappings, and no Odoo. */
 static void
 keep_synced(struct tenant *t, const struct tenant *before)
@@ -114,6 +122,7 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	if (r == 0 && wanted.len == 0)
 		keep_synced(&t, &before);
 	t.mapped = t.odoo.emptied = false;
+	log_opened(t.name, wire_text(f->payload, T_KIND));
 	r = fits ? tenant_keep(k, &t, wanted.len ? "resealed" : "put", why) : 0;
 	if (r == STORE_E_CONFLICT)
 		return answer_error(k, f, E_CONFLICT, why);
@@ -128,6 +137,7 @@ on_tenant_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 
 struct listing {
 	struct wire_writer w;
+	struct slice why;
 	size_t n, bytes;
 	bool   cut;
 };
@@ -136,20 +146,20 @@ static void
 list_tenant(void *context, struct slice name, struct slice record)
 {
 	struct listing *l = context;
-	(void)name;
 	l->cut = l->cut || (l->n > 0 && l->bytes + record.len > LIST_BYTES);
 	if (l->cut)
 		return;
 	l->n++;
 	l->bytes += record.len;
 	wire_put(&l->w, T_TENANT, record);
+	log_opened(name, l->why);
 }
 
 int
 on_tenant_list(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	(void)p;
-	struct listing l = { .n = 0 };
+	struct listing l = { .why = wire_text(f->payload, T_KIND) };
 	bool more;
 	struct store_tenants ask = { .after = wire_text(f->payload, T_AFTER), .max = LIST_MAX };
 	answer_begin(k, &l.w, P_TENANT_FOUND, f->request);

@@ -23,6 +23,7 @@ struct rotation {
 	const struct rotate_key *key;
 	struct secret_key        both;          /* the next one seals */
 	bool                     dry_run, progress;
+	bool                     told;          /* the keeper knows, and logs, that all are opened */
 	size_t                   tenants;
 	struct tenant_resealed   counts;
 };
@@ -119,6 +120,8 @@ ask(struct rotation *t, enum protocol_kind kind, struct slice name, struct slice
 		wire_put(&w, T_NAME, name);
 	if (after.len)
 		wire_put(&w, T_AFTER, after);
+	if (kind == P_TENANT_LIST && !t->told)
+		wire_put(&w, T_KIND, SLICE("rotate"));
 	return wire_end(&w) == 0 ? cli_ask(t->cli, &out, ret) : cli_fail("out of memory");
 }
 
@@ -136,6 +139,8 @@ put(struct rotation *t, const struct tenant *tenant, struct slice before, bool *
 	wire_begin(&w, &out, P_TENANT_PUT, net_caller_next(&t->cli->keeper));
 	wire_put(&w, T_TENANT, buf_view(&record));
 	wire_put(&w, T_BEFORE, before);
+	if (t->told)            /* one that came since */
+		wire_put(&w, T_KIND, SLICE("rotate"));
 	if (wire_end(&w) != 0)
 		return cli_fail("out of memory");
 	if (cli_ask(t->cli, &out, &answer) != EXIT_DONE)
@@ -247,6 +252,7 @@ finish(struct rotation *t)
 	moved = t->counts.moved;
 	CLEANUP(forget) struct secret_key newest = t->both;
 	newest.has_next = false;
+	t->told = true;
 	int r = secret_key_replace(dir, t->key->file, &newest);
 	if (r < 0)
 		return cli_fail("cannot write %s/%s: %s", dir, t->key->file, strerror(-r));

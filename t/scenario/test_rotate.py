@@ -53,8 +53,13 @@ def test_both_keys_are_changed_under_load(make):
         restart_role(i, role)
         n = len(load.acked)
         wait_for(lambda: len(load.acked) > n + 20, 30, show=i.log_tail)
+        opened = lambda: [e["tenant"] for e in i.events("credentials-access", operation="rotate")]     # noqa: E731
+        before = len(opened())
         assert "would be sealed anew" in rotate(i, key, "--dry-run").stdout and len(lines(i, key)) == 2
+        wait_for(lambda: sorted(opened()[before:]) == ["account_7", "shop"], why="a line for each tenant", show=i.log_tail)
         done = rotate(i, key).stdout
+        wait_for(lambda: len(opened()) >= before + 4, why="a line for each tenant", show=i.log_tail)
+        assert sorted(opened()[before + 2:]) == ["account_7", "shop"]
         assert " secrets of 2 tenants are sealed under the new key" in done, done
         assert len(lines(i, key)) == 1 and lines(i, key) != former
         n = len(load.acked)
