@@ -52,8 +52,10 @@ check_rivals(struct keeper *k, const struct tenant *mine, const struct tenant *s
 
 	if (r == 0)
 		r = rivals.failed;
+	if (r < 0 || !rivals.found)
+		return r;
 	snprintf(reterr, STORE_TEXT, "%s", rivals.why);
-	return r < 0 ? r : rivals.found ? STORE_E_CONFLICT : 0;
+	return STORE_E_CONFLICT;
 }
 
 static bool
@@ -115,7 +117,7 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	if (r == 0 && token.hash.len)
 		r = store_token_taken(k->store, &token);
 	if (r == STORE_E_CONFLICT)
-		return answer_error(k, f, E_CONFLICT, *why ? why : "the token is another tenant's");
+		return answer_error(k, f, E_CONFLICT, *why ? why : "that token is another tenant's");
 	if (r == 0)
 		r = tenant_merge(&t, &said, k->scratch);
 	if (r == TENANT_SYNC_E_KEY || r == TENANT_SYNC_E_FULL)

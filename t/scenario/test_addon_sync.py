@@ -145,7 +145,10 @@ def test_who_may(shop):  # noqa: F811
         assert send(i, make(), SECRET).status == 200
     # Under the signature the token may change; the former is good no more, nor can it be another's.
     new = "account_7-11112222"
-    refused(send(i, credentials(token="other-99887766"), SECRET), 409, "CONFLICT")
+    for make in (credentials, mapping):
+        a = send(i, make(token="other-99887766"), SECRET)
+        refused(a, 409, "CONFLICT")
+        assert a.json["error"] == "that token is another tenant's" and not [line for line in i.lines if "UNIQUE" in line]
     assert send(i, credentials(token=new), SECRET).status == 200
     ask = lambda t: i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + t}).status     # noqa: E731
     assert ask(new) == 200
@@ -323,6 +326,9 @@ def test_an_unknown_tenant_needs_the_enrolment_secret(shop):  # noqa: F811
     headers = {"Authorization": "Bearer account_9-aabbccdd"}
     assert i.ask("POST", BASE + "/sync?account_id=account_9", json.dumps(rules()), headers).status == 200
     assert len(i.ask("GET", BASE + "/active", headers=headers).json["data"]) == 4
+    a = send(i, credentials(account="account_10", token="account_9-aabbccdd"), "TESTenrolment-secret")
+    refused(a, 409, "CONFLICT")
+    assert a.json["error"] == "that token is another tenant's" and i.run("tenant", "show", "account_10", check=False).returncode == 1
     # It is for the unknown alone: it opens no tenant that is there.
     refused(send(i, credentials(token="account_7-55556666"), "TESTenrolment-secret"), 401, "INVALID_TOKEN")
     # An account that another tenant maps is not for the taking.

@@ -188,7 +188,8 @@ def test_what_is_another_tenants_stays_so(make, tmp_path):
     root2 = tmp_path / "config2"
     account(root2, "account_10", token="account_9-00c0ffee")
     r = bring(i, root2, check=False)
-    assert r.returncode == 1 and "the token is another tenant's" in r.stderr
+    assert r.returncode == 1 and "that token is another tenant's" in r.stderr
+    assert "UNIQUE" not in r.stderr and not [line for line in i.lines if "UNIQUE" in line]
     assert shown(i, "account_10") is None
 
 
