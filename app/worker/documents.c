@@ -1,8 +1,7 @@
 /* Support documents: pushed by the addons, which name some of them at a time. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "app/worker/api.h"
 #include "app/worker/catalogue.h"
@@ -38,7 +37,6 @@ read_document(struct sync *s, const struct json *document, size_t i)
 	struct catalog_item *item = &s->item[s->items];
 	struct slice created;
 	int64_t id = 0;
-	char text[24];
 
 	json_get(document, "id", &value);
 	if (json_int(value, &id) != 0 || id <= 0)
@@ -56,11 +54,37 @@ read_document(struct sync *s, const struct json *document, size_t i)
 	item->key = arena_printf(s->r->arena, "%" PRId64, id);
 	s->items++;
 	/* Not to be seen: it is taken away, and is none of the synced ones. */
-	if (off(document, "active") || off(document, "visible_in_ai"))
-		return 0;
-	int e = shelf_seal(&s->shelf, item);
-	snprintf(text, sizeof(text), "%" PRId64, id);
-	return e == 0 ? json_add_text(s->synced, slice_of(text)) : e;
+	return off(document, "active") || off(document, "visible_in_ai") ? 0 : shelf_seal(&s->shelf, item);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	const struct catalog_item *x = *(struct catalog_item *const *)a, *y = *(struct catalog_item *const *)b;
+
+	return x->odoo_id != y->odoo_id ? (x->odoo_id > y->odoo_id) - (x->odoo_id < y->odoo_id) : (x > y) - (x < y);
+}
+
+/* An id that is named twice: the last one counts. */
+static int
+keep_last(struct sync *s)
+{
+	struct catalog_item **sorted = arena_take(s->r->arena, s->items * sizeof(*sorted));
+	size_t kept = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->items; i++)
+		sorted[i] = &s->item[i];
+	qsort(sorted, s->items, sizeof(sorted[0]), by_id);
+	for (size_t i = 1; i < s->items; i++)
+		if (sorted[i - 1]->odoo_id == sorted[i]->odoo_id)
+			sorted[i - 1]->kind = CATALOG_K_NONE;
+	for (size_t i = 0; i < s->items; i++)
+		if (s->item[i].kind != CATALOG_K_NONE)
+			s->item[kept++] = s->item[i];
+	s->items = kept;
+	return 0;
 }
 
 static int
@@ -78,6 +102,11 @@ read_documents(struct sync *s)
 		json_at(s->list, i, &one);
 		e = read_document(s, one, i);
 	}
+	if (e == 0)
+		e = keep_last(s);
+	for (size_t i = 0; i < s->items && e == 0; i++)
+		if (s->item[i].hash.len > 0)
+			e = json_add_text(s->synced, s->item[i].key);
 	return e;
 }
 

@@ -407,6 +407,19 @@ def test_documents_merge_by_id(shop):
     assert get(i, "/documents").json["data"] == {"documents": [], "total": 0}
 
 
+def test_a_document_twice_in_one_push_is_one(shop):
+    def doc(id, content, **more):
+        return dict({"id": id, "name": f"Documento {id}", "document_type": "support", "content": content}, **more)
+
+    i = shop
+    a = push(i, {"business_rule_id": 1, "documents": [
+        doc(42, "first"), doc(43, "hidden first", active=False), doc(44, "hidden last"), doc(42, "second"), doc(43, "shown"),
+        doc(44, "x", visible_in_ai=False), doc(42, "third")]}, BASE + "/sync-support-documents").json
+    assert (a["synced_docs"], a["total"], a["message"]) == (["43", "42"], 2, "2 documents") and a["data"]["total"] == 2
+    stored = get(i, "/processed/support-documents").json["data"]["documents"]
+    assert {d["id"]: d["processed_text"] for d in stored} == {42: "third", 43: "shown"}
+
+
 def test_the_hub_hears_of_what_changed_and_of_nothing_else(shop):
     i = shop
     push(i, rules())
