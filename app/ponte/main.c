@@ -37,7 +37,7 @@ static const struct command commands[] = {
 	  "           | catchup NAME [--since TIME|AGE] [--installation ID] [--dry-run]  [--json]\n"
 	  "           | sync NAME [--dry-run]  [--json]\n"
 	  "           | ask NAME [MODEL METHOD [ARGS [KWARGS]] | --hub BODY] [--timeout TIME]  [--json]\n"
-	  "           | import-legacy DIR [--fernet-key FILE] [--dry-run]  [--json]",
+	  "           | import-legacy DIR [--fernet-key FILE] [--force] [--dry-run]  [--json]",
 	  "the tenants, their installations, senders and hubs" },
 	{ "token",   cmd_token,   "token new NAME --tenant TENANT --scope SCOPE[,SCOPE] [--expires 90d] [--token-file FILE] | list [--tenant TENANT]\n"
 	  "           | revoke NAME --tenant TENANT [--json]",

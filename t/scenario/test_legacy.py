@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from odoo import OdooServer
-from test_addon_sync import credentials, send
+from test_addon_sync import credentials, mapping, send
 from test_rules import BASE, rules
 
 PASSWORD = "s3nha-exemplo"
@@ -127,7 +127,7 @@ def test_a_key_that_does_not_fit(make, key, tmp_path):
     # Without its password the tenant is there, and the right key completes it.
     assert shown(i, "account_7")["odoo"]["url"] == "https://odoo.example.com"
     key.write_text(KEY)
-    assert " with its password" in bring(i, root, "--fernet-key", key).stdout
+    assert "filled in account_7: its password; stays: " in bring(i, root, "--fernet-key", key).stdout
 
     key.chmod(0o644)
     r = bring(i, root, "--fernet-key", key, check=False)
@@ -147,7 +147,7 @@ def test_what_is_no_tree_writes_nothing(make, tmp_path):
     account(root, "account_7", "bakery")
     r = bring(i, root, check=False)
     assert r.returncode == 1 and "account_7 is of domain retail and of bakery, too" in r.stderr and shown(i, "account_7") is None
-    for words in ([], [root, root], [root, "--force"], ["--fernet-key"]):
+    for words in ([], [root, root], [root, "--fast"], ["--fernet-key"]):
         r = i.run("tenant", "import-legacy", *words, check=False)
         assert r.returncode == 2 and "try: ponte help tenant" in r.stderr, words
 
@@ -206,3 +206,73 @@ def test_check_names_what_an_addon_will_not_find(make, tmp_path):
     (i.dir / "import" / "odoo.key").write_text("odoo-key\n")
     i.tenant("account_7", extra="    odoo: {url: \"https://odoo.example.com\", db: a, login: b, key_file: odoo.key, open: {documents: [127.0.0.1]}}\n")
     assert "account_7" not in i.run("check").stdout
+
+
+def mapped(i, name="account_7"):
+    return {(m["account"], m["inbox"] or 0): m["domain"] for m in shown(i, name)["mappings"]}
+
+
+def test_a_second_import_fills_what_is_empty_and_undoes_nothing_newer(make, tmp_path):
+    i = make()
+    root = tmp_path / "config"
+    account(root, "account_7")
+    (root / "chatwoot_mapping.yaml").write_text("accounts:\n  '7': {account_id: account_7, domain: retail}\n")
+    assert "imported account_7: " in bring(i, root).stdout
+    # Since then: its addon has another server, token and mapping.
+    newer = "account_7-11111111"
+    a = send(i, credentials(token=newer, odoo_url="https://new.example.com", odoo_db="nova", odoo_password="another-key"), TOKEN)
+    assert a.status == 401, a
+    i.run("token", "revoke", "odoo-addon", "--tenant", "account_7")
+    tokens = tmp_path / "addon.token"
+    tokens.write_text(newer)
+    tokens.chmod(0o600)
+    i.run("token", "new", "odoo-addon", "--tenant", "account_7", "--scope", "sync,read", "--token-file", tokens)
+    a = send(i, credentials(token=newer, odoo_url="https://new.example.com", odoo_db="nova", odoo_password="another-key"))
+    assert a.status == 200, a
+    assert send(i, mapping(token=newer)).status == 200
+    before = shown(i, "account_7")
+    assert before["odoo"]["url"] == "https://new.example.com" and mapped(i) == {(7, 0): "bakery"}
+
+    # What came into the tree in the meantime is filled in, and nothing else.
+    (root / "chatwoot_mapping.yaml").write_text("accounts:\n  '7': {account_id: account_7, domain: retail}\n"
+                                               "inboxes:\n  '31': {account_id: account_7, domain: toys}\n")
+    for words in (["--dry-run"], []):
+        said = bring(i, root, *words).stdout
+        assert ("would fill in" if words else "filled in") + " account_7: 1 mapping; stays: domain restaurant, " \
+            "Odoo https://new.example.com, its password, its token, 1 mapping\n" in said, said
+        assert mapped(i) == ({(7, 0): "bakery"} if words else {(7, 0): "bakery", (7, 31): "toys"})
+    now = shown(i, "account_7")
+    assert dict(now, mappings=0) == dict(before, mappings=0)
+    for token, status in ((newer, 200), (TOKEN, 401)):
+        assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + token}).status == status
+    said = bring(i, root).stdout
+    assert "nothing to fill in account_7; stays: domain restaurant, Odoo https://new.example.com, its password, its token, 2 mappings\n" in said, said
+    said = json.loads(bring(i, root, "--json").stdout)
+    assert (said["found"], said["imported"], said["stays"]) == (True, False, ["domain", "odoo", "password", "token", "mappings"]), said
+
+    # A token that was revoked does not come back by itself.
+    i.run("token", "revoke", "odoo-addon", "--tenant", "account_7")
+    r = bring(i, root)
+    assert "account_7: the addon's token is left out: it may have been revoked; ponte token new odoo-addon" in r.stderr, r.stderr
+    assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + TOKEN}).status == 401
+    assert i.run("token", "list", "--tenant", "account_7", "--json").stdout == ""
+
+    # Who says so gets the tree's.
+    assert "imported account_7: domain retail, Odoo https://odoo.example.com with its password, its token, 2 mappings\n" in bring(i, root, "--force").stdout
+    now = shown(i, "account_7")
+    assert (now["domain"], now["odoo"]["url"], now["odoo"]["db"]) == ("retail", "https://odoo.example.com", "padaria")
+    assert mapped(i) == {(7, 0): "retail", (7, 31): "toys"}
+    assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + TOKEN}).status == 200
+
+
+def test_an_import_fills_what_the_operators_file_left_open(make, tmp_path):
+    i = make()
+    root = tmp_path / "config"
+    account(root, "account_7")
+    i.tenant("account_7", extra="    odoo: {lang: pt_BR, open: {documents: [127.0.0.1]}}\n")
+    said = bring(i, root).stdout
+    assert "filled in account_7: Odoo https://odoo.example.com, its password, its token; stays: domain retail\n" in said, said
+    odoo = shown(i, "account_7")["odoo"]
+    assert (odoo["url"], odoo["db"], odoo["login"], odoo["key"]) == ("https://odoo.example.com", "padaria", "ponte", "set"), odoo
+    assert odoo["open"]["documents"] == ["127.0.0.1"]
+    assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + TOKEN}).status == 200
