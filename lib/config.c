@@ -270,8 +270,8 @@ config_load(struct config_source source, struct arena *a, struct config *ret, st
 	return 0;
 }
 
-int
-config_open(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret)
+static int
+open_it(struct config_source source, bool files, config_said *said, struct arena **ret_memory, struct config *ret)
 {
 	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct settings_errors wrong = { 0 };
@@ -280,6 +280,8 @@ config_open(struct config_source source, config_said *said, struct arena **ret_m
 
 	if (r == 0)
 		r = config_load(source, memory, ret, &path, &wrong);
+	if (r == 0 && files)
+		r = config_files(ret, &wrong);
 	for (size_t i = 0; r > 0 && i < wrong.count && i < SETTINGS_ERRORS_MAX; i++)
 		said(path, &wrong.item[i]);
 	if (r < 0) {
@@ -292,6 +294,18 @@ config_open(struct config_source source, config_said *said, struct arena **ret_m
 	*ret_memory = memory;
 	memory = NULL;
 	return 0;
+}
+
+int
+config_open(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret)
+{
+	return open_it(source, false, said, ret_memory, ret);
+}
+
+int
+config_open_all(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret)
+{
+	return open_it(source, true, said, ret_memory, ret);
 }
 
 int

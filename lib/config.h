@@ -80,6 +80,13 @@ MUST_CHECK int config_load(struct config_source, struct arena *, struct config *
  * file that cannot be read, as one at line 0.  0, -EINVAL (mistakes) or -errno. */
 typedef void config_said(struct slice path, const struct settings_error *);
 MUST_CHECK int config_open(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret);
+/* The files that they name: what would keep a role from its work is one more
+ * mistake.  Every role looks at all of them, so that a reload reaches all or
+ * none; a secret is looked at from outside, and what this user may not see is
+ * passed over.  0, SETTINGS_E_WRONG or -ENOMEM. */
+MUST_CHECK int config_files(const struct config *, struct settings_errors *reterr);
+/* config_open() and config_files(): before a reload. */
+MUST_CHECK int config_open_all(struct config_source source, config_said *said, struct arena **ret_memory, struct config *ret);
 /* log.level as enum log_level's number (syslog's). */
 int config_log_level(const struct config *);
 

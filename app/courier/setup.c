@@ -24,21 +24,6 @@ log_mistake(struct slice path, const struct settings_error *e)
 	    LOG_STR("mistake", e->text));
 }
 
-int
-setup_check(struct config_source source)
-{
-	CLEANUP(arena_freep) struct arena *memory = NULL;
-	struct config config;
-	struct where where = { .item = NULL };
-	if (config_open(source, print_mistake, &memory, &config) != 0)
-		return 1;
-	int r = where_read_token(&where, &config);
-	where_free(&where);
-	if (r != 0)
-		fprintf(stderr, SLICE_FMT ": %s\n", SLICE_ARG(config.hub.token_file), strerror(-r));
-	return r != 0;
-}
-
 static void
 apply_limits(struct courier *c)
 {
@@ -63,6 +48,31 @@ client_from(const struct config *set, struct client **ret)
 		.user_agent = "ponte/" PACKAGE_VERSION,
 		.max_total = (unsigned)set->delivery.total * 2,
 	}, ret);
+}
+
+/* Opens what setup_all() opens, and closes it. */
+int
+setup_check(struct config_source source)
+{
+	CLEANUP(arena_freep) struct arena *memory = NULL;
+	struct secret_key key = { .has_next = false };
+	struct where where = { .item = NULL };
+	struct client *client = NULL;
+	struct config config;
+	if (crypt_init() != 0 || config_open_all(source, print_mistake, &memory, &config) != 0)
+		return 1;
+	int key_bad = secret_key_load(config.keys.dir.ptr, "outgoing.key", &key), token_bad = where_read_token(&where, &config);
+	int client_bad = client_from(&config, &client);
+	if (key_bad)
+		fprintf(stderr, "cannot use %s/outgoing.key: %s\n", config.keys.dir.ptr, key_bad == -EPERM ? "others may read it; give it mode 0400" : strerror(-key_bad));
+	if (token_bad)
+		fprintf(stderr, "cannot use hub.token_file %s: %s\n", config.hub.token_file.ptr, strerror(-token_bad));
+	if (client_bad)
+		fprintf(stderr, "cannot use delivery.ca_file or delivery.allow_private: %s\n", strerror(-client_bad));
+	crypt_wipe(&key, sizeof(key));
+	where_free(&where);
+	client_free(client);
+	return key_bad || token_bad || client_bad;
 }
 
 void

@@ -7,7 +7,7 @@
 
 struct courier;
 
-/* --check: settings and token file; mistakes go to stderr.  The exit status. */
+/* --check: settings, and the files that they name; mistakes go to stderr.  The exit status. */
 int setup_check(struct config_source);
 /* Everything; mistakes are logged.  0 or -errno. */
 MUST_CHECK int setup_all(struct courier *);

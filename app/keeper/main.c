@@ -17,7 +17,7 @@ static const char usage[] =
     "\n"
     "  --dir DIR       everything of this instance lies under DIR (ponte up)\n"
     "  --config FILE   settings; default $PONTE_DIR/ponte.yaml, else /etc/ponte/ponte.yaml\n"
-    "  --check         read the settings, say what is wrong with them, and end\n"
+    "  --check         read the settings, look at the files they name, say what is wrong, and end\n"
     "  --recount FILE  recount the books of that store and check its file (for the keeper itself)\n"
     "  --help, --version\n"
     "\n"

@@ -38,7 +38,7 @@ setup_check(struct config_source source)
 {
 	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct config config;
-	return config_open(source, print_mistake, &memory, &config) != 0;
+	return config_open_all(source, print_mistake, &memory, &config) != 0;
 }
 
 void

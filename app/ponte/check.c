@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,6 +12,7 @@
 #include "lib/crypt.h"
 #include "lib/secret.h"
 #include "lib/tenant.h"
+#include "lib/tenant_secret.h"
 
 #define RECOUNT_MS  INT64_C(600000)     /* every row of a large store is read */
 #define ASK_MS      2000
@@ -65,23 +67,52 @@ check_key(const struct cli *cli, struct findings *f, const char *name, struct se
 	}
 }
 
-static void
-check_token(const struct cli *cli, struct findings *f)
+static const char *
+refuse_token(struct slice text)
 {
-	struct slice path = cli->config.hub.token_file;
-	CLEANUP(free_charp) char *text = NULL;
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f)
+			return "is no token: there is a blank in it";
+	return text.len ? NULL : "is empty";
+}
+
+static void
+check_content(struct settings_errors *errors, const char *name, struct slice path, const char *(*refuse)(struct slice))
+{
+	char *text;
 	size_t len;
-	if (path.len == 0)
+
+	if (path.len == 0 || file_read_private(path.ptr, 64 * KIB, &text, &len) != 0)
 		return;
-	int r = file_read_private(path.ptr, 64 * KIB, &text, &len);
-	if (r == 0 && len == 0)
-		finding(f, true, "hub.token_file %s is empty", path.ptr);
-	else if (r == -EPERM)
-		finding(f, true, "hub.token_file %s can be read by others; set its mode to 0400", path.ptr);
-	else if (r < 0)
-		finding(f, true, "hub.token_file %s cannot be read: %s", path.ptr, strerror(-r));
-	if (text)
-		crypt_wipe(text, len);
+	const char *why = refuse(slice_trim(slice_from(text, len)));
+	if (why && len > 0)
+		settings_mistake(errors, (struct settings_place){ 0, 0 }, "%s %s %s", name, path.ptr, why);
+	crypt_wipe(text, len);
+	free(text);
+}
+
+int
+cli_files(const struct config *c, struct settings_errors *errors)
+{
+	int r = config_files(c, errors);
+
+	check_content(errors, "enrolment.secret_file", c->enrolment.secret_file, tenant_secret_refuse);
+	check_content(errors, "hub.token_file", c->hub.token_file, refuse_token);
+	return r < 0 ? r : errors->count ? SETTINGS_E_WRONG : 0;
+}
+
+static void
+check_named(const struct cli *cli, struct findings *f)
+{
+	struct settings_errors wrong = { 0 };
+	int r = cli_files(&cli->config, &wrong);
+
+	for (size_t i = 0; i < wrong.count && i < SETTINGS_ERRORS_MAX; i++)
+		finding(f, true, "%s", wrong.item[i].text);
+	if (r < 0)
+		finding(f, true, "the files that the settings name: %s", strerror(-r));
+	if (cli->config.enrolment.open)
+		finding(f, false, "enrolment.open: whoever reaches the API may make a tenant");
 }
 
 static void
@@ -200,7 +231,7 @@ check_files(struct cli *cli)
 		finding(&f, true, "intake.key and outgoing.key are the same; make them anew with: ponte key new");
 	crypt_wipe(&intake, sizeof(intake));
 	crypt_wipe(&outgoing, sizeof(outgoing));
-	check_token(cli, &f);
+	check_named(cli, &f);
 	check_store_file(cli, &f);
 	check_tenants(cli, &f);
 	if (f.wrong)

@@ -54,6 +54,8 @@ int cli_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Loads the settings once; prints every mistake with file, line and column.
  * EXIT_DONE or EXIT_FAILED. */
 MUST_CHECK int cli_config(struct cli *);
+/* config_files(), and what is in the secrets; *reterr starts empty.  0, SETTINGS_E_WRONG or -ENOMEM. */
+MUST_CHECK int cli_files(const struct config *, struct settings_errors *reterr);
 /* cli_config() and a caller for the keeper's socket. */
 MUST_CHECK int cli_keeper(struct cli *);
 /* One request to the keeper, 10 s.  Build it in `out` with request =

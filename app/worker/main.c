@@ -29,7 +29,7 @@ static const char usage[] =
     "  --dir DIR      the instance under DIR (settings in DIR/ponte.yaml)\n"
     "  --config FILE  settings; /etc/ponte/ponte.yaml when neither is given\n"
     "  --group GROUP  hooks (webhooks), api (everything else) or both (default)\n"
-    "  --check        look at the settings, say what is wrong, and end\n"
+    "  --check        look at the settings and the files they name, say what is wrong, and end\n"
     "  --routes       list every URL that is answered; with --json for programs\n"
     "  --help, --version\n\n"
     "SIGTERM and SIGINT: finish the requests in hand, and end.\n"
@@ -92,6 +92,12 @@ say(const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
+static void
+log_why(const char *text)
+{
+	log_event(LOG_ERROR, "cannot-start", LOG_STR("why", text));
+}
+
 static int
 list_routes(bool as_json)
 {
@@ -110,7 +116,7 @@ check_settings(struct config_source source)
 {
 	struct setup *setup;
 
-	if (setup_load(source, false, say, &setup) != 0)
+	if (crypt_init() != 0 || setup_load(source, true, say, &setup) != 0)
 		return EXIT_FAILURE;
 	setup_free(setup);
 	return EXIT_SUCCESS;
@@ -172,7 +178,7 @@ main(int argc, char **argv)
 	pool_block_signals();
 	log_setup("worker", LOG_INFO);
 	secret_process_harden();                /* before a key is read, and before the fork */
-	if (crypt_init() == 0 && setup_load(o.source, true, say, &pool.setup) == 0) {
+	if (crypt_init() == 0 && setup_load(o.source, false, log_why, &pool.setup) == 0) {
 		log_setup("worker", (enum log_level)config_log_level(&pool.setup->config));
 		if (open_board(&pool) && open_groups(&pool, &o))
 			status = pool_run(&pool);

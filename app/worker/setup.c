@@ -59,14 +59,14 @@ load_enrolment(struct setup *s, setup_complain *say)
 	}
 	if (r == 0)
 		return 0;
-	struct slice line = arena_printf(s->arena, "cannot use enrolment.secret_file %s: it %s", path ? path : "", why ? why :
-	    r == -EPERM ? "may be read by others; give it mode 0640" : strerror(-r));
+	struct slice line = arena_printf(s->arena, "cannot use enrolment.secret_file %s: %s%s", path ? path : "", why ? "it " : "", why ? why :
+	    r == -EPERM ? "others may read it; give it mode 0640" : strerror(-r));
 	say(line.len ? line.ptr : "cannot use enrolment.secret_file");
 	return r;
 }
 
 int
-setup_load(struct config_source source, bool with_key, setup_complain *say, struct setup **ret)
+setup_load(struct config_source source, bool with_files, setup_complain *say, struct setup **ret)
 {
 	struct setup *s = calloc(1, sizeof *s);
 	if (!s || arena_new(SETTINGS_MEMORY, &s->arena) < 0) {
@@ -78,11 +78,13 @@ setup_load(struct config_source source, bool with_key, setup_complain *say, stru
 	struct settings_errors wrong = { 0 };
 	struct slice path = { NULL, 0 };
 	int r = config_load(source, s->arena, &s->config, &path, &wrong);
+	if (r == 0 && with_files)
+		r = config_files(&s->config, &wrong);
 	if (r != 0)
 		complain_settings(say, s->arena, path, r, &wrong);
-	else if (with_key)
+	if (r == 0)
 		r = load_key(s, say);
-	if (r == 0 && with_key)
+	if (r == 0)
 		r = load_enrolment(s, say);
 	if (r != 0) {
 		setup_free(s);

@@ -5,11 +5,12 @@
 
 #include "app/worker/worker.h"
 
-/* Where complaints go: lines for a terminal at start, log lines at a reload. */
+/* Where complaints go: lines for a terminal, or the log. */
 typedef void setup_complain(const char *text);
 
-/* 0, SETTINGS_E_WRONG or -errno; what is wrong was said by then. */
-MUST_CHECK int setup_load(struct config_source, bool with_key, setup_complain *, struct setup **ret);
+/* with_files: also what other roles open of the files that the settings name.
+ * 0, SETTINGS_E_WRONG or -errno; what is wrong was said by then. */
+MUST_CHECK int setup_load(struct config_source, bool with_files, setup_complain *, struct setup **ret);
 void setup_free(struct setup *);
 
 #endif

@@ -44,6 +44,7 @@ def test_the_roles_have_help_version_and_check_too(tmp_path, role):
         r = run(program, option)
         assert r.returncode == 0 and word in r.stdout, r
     assert run(program, "--nonsense").returncode == 2
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
     assert run(program, "--check", "--dir", tmp_path).returncode == 0           # an empty file works
     (tmp_path / "ponte.yaml").write_text("workers:\n  hooks: 900\n  apis: 1\nlimits: {body: 4x}\n")
     r = run(program, "--check", "--dir", tmp_path)
@@ -88,6 +89,71 @@ def test_check_says_every_mistake_with_line_and_column(tmp_path):
     assert r.returncode == 1 and [p[0] for p in places] == [2, 3, 5, 6, 8, 9], r.stderr
     assert places[0] == (2, 10) and places[1] == (3, 3), places
     assert "6 mistakes" in r.stderr and "hooks" in r.stderr
+
+
+@pytest.mark.parametrize("settings, said", [
+    ("enrolment: {secret_file: %s/none}", "enrolment.secret_file %s/none: No such file or directory"),
+    ("enrolment: {secret_file: %s/open}", "enrolment.secret_file %s/open can be read by others; set its mode to 0640"),
+    ("enrolment: {secret_file: %s/empty}", "enrolment.secret_file %s/empty is empty"),
+    ("hub: {url: \"http://127.0.0.1:1/\", token_file: %s/none}", "hub.token_file %s/none: No such file or directory"),
+    ("delivery: {ca_file: %s/none}", "delivery.ca_file %s/none: No such file or directory"),
+    ("delivery: {ca_file: %s/open}", "delivery.ca_file %s/open has no certificate in it"),
+    ("store: {catalog: %s/none/c.db}", "store.catalog %s/none/c.db: there is no directory %s/none"),
+    ("store: {path: %s/open/p.db}", "store.path %s/open/p.db: %s/open is not a directory"),
+])
+def test_every_check_names_a_file_that_no_role_could_use(tmp_path, settings, said):
+    for name, text, mode in (("open", "a-good-secret\n", 0o644), ("empty", "", 0o600)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    (tmp_path / "ponte.yaml").write_text(settings.replace("%s", str(tmp_path)) + "\n")
+    said = said.replace("%s", str(tmp_path))
+    r = run(PONTE, "--dir", tmp_path, "check")
+    assert r.returncode == 1 and f"wrong: {said}\n" in r.stdout and "ok: " not in r.stdout, r
+    for role in ROLES:
+        r = run(BUILD / f"app/{role}/ponte-{role}", "--check", "--dir", tmp_path)
+        assert r.returncode == 1 and r.stderr == f"{tmp_path}/ponte.yaml: {said}\n", (role, r)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "keys", "open", "ponte.yaml"], "it only looks"
+
+
+@pytest.mark.parametrize("role, settings, text, said", [
+    ("worker", "enrolment: {secret_file: secret}", "\n", "enrolment.secret_file %s/secret"),
+    ("courier", "hub: {url: \"http://127.0.0.1:1/\", token_file: secret}", "two words\n", "hub.token_file %s/secret"),
+])
+def test_what_is_in_a_secret_is_seen_by_check_and_by_who_uses_it(tmp_path, role, settings, text, said):
+    (tmp_path / "secret").write_text(text)
+    (tmp_path / "secret").chmod(0o600)
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    (tmp_path / "ponte.yaml").write_text(settings + "\n")
+    r = run(PONTE, "--dir", tmp_path, "check")
+    assert r.returncode == 1 and "wrong: " + said.replace("%s", str(tmp_path)) in r.stdout, r
+    for one in ROLES:
+        r = run(BUILD / f"app/{one}/ponte-{one}", "--check", "--dir", tmp_path)
+        assert (r.returncode, said.replace("%s", str(tmp_path)) in r.stderr) == ((1, True) if one == role else (0, False)), (one, r)
+
+
+@pytest.mark.parametrize("role, key", [("worker", "intake.key"), ("courier", "outgoing.key")])
+def test_a_roles_check_opens_its_key(tmp_path, role, key):
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    (tmp_path / "keys" / key).chmod(0o444)
+    r = run(BUILD / f"app/{role}/ponte-{role}", "--check", "--dir", tmp_path)
+    assert r.returncode == 1 and r.stderr.startswith(f"cannot use {tmp_path}/keys/{key}: others may read it") and r.stderr.count("\n") == 1, r
+
+
+def test_check_says_that_anybody_may_make_a_tenant(tmp_path):
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    (tmp_path / "ponte.yaml").write_text("enrolment: {open: true}\n")
+    r = run(PONTE, "--dir", tmp_path, "check")
+    assert r.returncode == 0 and "note:  enrolment.open: whoever reaches the API may make a tenant" in r.stdout, r
+
+
+def test_a_worker_says_in_its_log_why_it_does_not_start(tmp_path):
+    assert run(PONTE, "--dir", tmp_path, "key", "new").returncode == 0
+    (tmp_path / "ponte.yaml").write_text("enrolment: {secret_file: none}\n")
+    r = run(BUILD / "app/worker/ponte-worker", "--dir", tmp_path)
+    last = json.loads(r.stderr.split(">", 1)[1])
+    assert r.returncode == 1 and (last["event"], last["level"]) == ("cannot-start", "error"), r
+    assert last["why"] == f"cannot use enrolment.secret_file {tmp_path}/none: No such file or directory", last
 
 
 def test_key_new_makes_both_and_overwrites_none(tmp_path):
