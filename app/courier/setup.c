@@ -101,7 +101,7 @@ setup_reload(struct courier *c, int64_t now_ms)
 	struct arena *memory;
 	struct config fresh;
 	daemon_reloading();
-	int r = config_open(c->source, log_mistake, &memory, &fresh);
+	int r = config_open_all(c->source, log_mistake, &memory, &fresh);
 	if (r == 0 && (r = where_read_token(&c->where, &fresh)) != 0) {
 		log_event(LOG_ERROR, "settings-wrong", LOG_TEXT("path", fresh.hub.token_file), LOG_STR("why", strerror(-r)));
 		arena_free(memory);

@@ -59,7 +59,7 @@ setup_reload(struct keeper *k)
 	CLEANUP(arena_freep) struct arena *memory = NULL;
 	struct config fresh;
 	daemon_reloading();
-	if (config_open(k->source, log_mistake, &memory, &fresh) == 0) {
+	if (config_open_all(k->source, log_mistake, &memory, &fresh) == 0) {
 		/* What can change while the store is open; paths and peers wait
 		 * for a restart. */
 		k->config.store.min_free = fresh.store.min_free;

@@ -10,8 +10,10 @@
 
 #include "app/ponte/up.h"
 #include "lib/clock.h"
+#include "lib/crypt.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 
 #define FIRST_FD   3                /* systemd's SD_LISTEN_FDS_START */
 #define HELD_FROM  20               /* held sockets stay clear of 3 and 4 */
@@ -245,6 +247,30 @@ say_ready(const struct up *up)
 		log_event(LOG_WARN, "ready-unsaid");
 }
 
+/* The settings, and the files that a role would stumble over. */
+static bool
+settings_good(struct cli *cli)
+{
+	static const char *const keys[] = { "intake.key", "outgoing.key" };
+	struct settings_errors wrong = { 0 };
+	struct secret_key key;
+
+	if (cli_config(cli) != EXIT_DONE) {
+		log_event(LOG_ERROR, "reload-refused");
+		return false;
+	}
+	int r = cli_files(&cli->config, &wrong);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		int e = secret_key_load(cli->config.keys.dir.ptr, keys[i], &key);
+		if (e != 0)
+			settings_mistake(&wrong, (struct settings_place){ 0, 0 }, "%s/%s: %s", cli->config.keys.dir.ptr, keys[i], strerror(-e));
+	}
+	crypt_wipe(&key, sizeof(key));
+	for (size_t i = 0; i < wrong.count && i < SETTINGS_ERRORS_MAX; i++)
+		log_event(LOG_ERROR, "reload-refused", LOG_STR("why", wrong.item[i].text));
+	return r >= 0 && wrong.count == 0;
+}
+
 /* A bad file changes nothing: the roles are told only of a good one. */
 static void
 reload(struct up *up)
@@ -255,10 +281,8 @@ reload(struct up *up)
 	if (arena_new(4 * MIB, &arena) != 0)
 		return;
 	fresh.arena = arena;
-	if (cli_config(&fresh) != EXIT_DONE) {
-		log_event(LOG_ERROR, "reload-refused");
+	if (!settings_good(&fresh))
 		return;
-	}
 	arena_free(up->settings);
 	up->settings = arena;
 	arena = NULL;

@@ -58,6 +58,30 @@ def test_a_bad_file_is_refused_with_its_place_and_the_good_one_stays(make):
     assert ponte.pids("ponte-worker") == before and not ponte.events("reloaded")
 
 
+def test_a_reload_with_a_file_that_cannot_be_used_reaches_no_role(make):
+    """The settings are well formed; what they name is not there, or others may read it."""
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n")
+    ponte.tenant()
+    (ponte.dir / "open").write_text("a-good-secret\n")
+    (ponte.dir / "open").chmod(0o644)
+    for text, word in (("enrolment: {secret_file: none}\n", "enrolment.secret_file"), ("enrolment: {secret_file: open}\n", "enrolment.secret_file"),
+                       ("delivery: {ca_file: none.pem}\n", "delivery.ca_file"), ("keys: {dir: none}\n", "none/intake.key")):
+        refusals = len(ponte.events("reload-refused"))
+        (ponte.dir / "ponte.yaml").write_text(text + "log: {level: debug}\n")
+        ponte.process.send_signal(signal.SIGHUP)
+        refused = wait_for(lambda: ponte.events("reload-refused")[refusals:], show=ponte.log_tail)
+        assert word in refused[0]["why"], refused
+    assert ponte.send(message()).status == 200
+    assert not ponte.events("reloaded") and not ponte.events("reloading") and {e["role"] for e in ponte.events("reload-refused")} == {"up"}
+    # Each role by itself refuses the same.
+    (ponte.dir / "ponte.yaml").write_text("delivery: {ca_file: none.pem}\n")
+    for role, event in (("worker", "reload-refused"), ("courier", "settings-wrong"), ("keeper", "settings-wrong")):
+        os.kill(ponte.pids("ponte-" + role)[0], signal.SIGHUP)
+        said = wait_for(lambda: ponte.events(event, role=role), why=role, show=ponte.log_tail)
+        assert "delivery.ca_file" in said[0]["mistake"], said
+    assert not ponte.events("reloaded")
+
+
 def test_sigterm_under_load_and_a_start_on_the_same_directory_lose_nothing(make):
     ponte = make(settings="workers: {hooks: 4, api: 2}\n")
     ponte.tenant()
