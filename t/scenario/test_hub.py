@@ -2,13 +2,18 @@
 Rows L7, L8, O3's batching; the courier over a hub that is slow, refuses, cuts, lies."""
 
 import json
+import pathlib
 import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
 from conftest import message, wait_for
+from test_rules import FIELD_TOKEN, push, rules
 
 DEFAULTS = "delivery:\n  allow_private: {allow}\n"
 
@@ -282,3 +287,36 @@ def test_send_shows_each_hop(ponte):
     hops = [json.loads(line) for line in r.stdout.splitlines()]
     assert [h["hop"] for h in hops] == ["door", "hub", "reply"] and [h["state"] for h in hops] == ["accepted", "done", "done"]
     assert len(ponte.posted()) == 1
+
+
+GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/hub.md"
+HUBS = [text for text in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S) if "BaseHTTPRequestHandler" in text]
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_guides_own_hubs_live_with_all_that_comes_to_their_url(make, tmp_path, number):
+    """Literally, but for the port: one sync of rules, one task, one question."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    assert len(HUBS) == 2 and HUBS[number].count("9001") == 1
+    (tmp_path / "hub.py").write_text(HUBS[number].replace("9001", str(port)))
+    hub = subprocess.Popen([sys.executable, tmp_path / "hub.py"], stderr=subprocess.PIPE, text=True)
+    try:
+        ponte = make(allow=[f"127.0.0.1:{port}"])
+        ponte.tenant("account_7", hub=f"http://127.0.0.1:{port}")
+        (ponte.dir / "field.token").write_text(FIELD_TOKEN)
+        (ponte.dir / "field.token").chmod(0o600)
+        ponte.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--token-file", ponte.dir / "field.token")
+        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, why="the hub listens")
+        assert push(ponte, rules()).status == 200
+        told = wait_for(lambda: [d for d in ponte.queue() if d["kind"] == "knowledge" and d["state"] != "claimed"], show=ponte.log_tail)
+        assert told[0]["state"] == "done", (told, ponte.log_tail(5))
+        r = ponte.run("tenant", "ask", "account_7", "--hub", json.dumps({"task": "unheard_of", "tenant": "account_7", "product": {}}), check=False)
+        assert r.returncode == 1 and "404" in r.stderr, r
+        ponte.send(message(text="Olá"), tenant="account_7")
+        assert ponte.chatwoot.wait_requests(1)[0]["json"]["content"] == "You wrote: Olá"
+    finally:
+        hub.terminate()
+        said = hub.communicate()[1]
+    assert "Traceback" not in said, said
