@@ -9,6 +9,7 @@
 
 #include "app/ponte/ponte.h"
 #include "app/ponte/rows.h"
+#include "app/ponte/tenant.h"
 #include "lib/chatwoot/chatwoot.h"
 #include "lib/clock.h"
 #include "lib/json.h"
@@ -115,6 +116,19 @@ once(struct cli *cli, const struct options *o, const struct contact *c, int64_t 
 	return EXIT_DONE;
 }
 
+/* That nothing was found says nothing where there never was such an installation. */
+static int
+check_installation(struct cli *cli, const struct options *o, struct slice installation)
+{
+	struct tenant t;
+	bool found;
+
+	if (tenant_find(cli, slice_of(o->tenant), &t, &found) != EXIT_DONE)
+		return EXIT_FAILED;
+	return found && tenant_installation_find(&t, installation) ? EXIT_DONE :
+	    cli_fail("%s has no installation " SLICE_FMT ", nor events of one; see: ponte tenant show %s", o->tenant, SLICE_ARG(installation), o->tenant);
+}
+
 /* What is on its way comes back in a moment, and is erased then. */
 static int
 erase_contact(struct cli *cli, const struct options *o, const struct contact *c)
@@ -130,6 +144,8 @@ erase_contact(struct cli *cli, const struct options *o, const struct contact *c)
 		poll(NULL, 0, AGAIN_MS);
 	}
 	rows_progress("%s", "");
+	if (count == 0 && busy == 0 && c->installation.len && check_installation(cli, o, c->installation) != EXIT_DONE)
+		return EXIT_FAILED;
 	if (o->json)
 		printf("{\"tenant\":\"%s\",\"contact\":%" PRId64 ",\"events\":%" PRId64 ",\"busy\":%" PRIu64 ",\"dry_run\":%s}\n", o->tenant,
 		    c->id, count, busy, o->dry_run ? "true" : "false");
@@ -189,7 +205,9 @@ arguments(struct options *o, int argc, char **argv)
 		return cli_usage("erase", "erase wants --tenant, and --contact or --phone");
 	if (o->phone && strlen(o->phone) < 4)
 		return cli_usage("erase", "'%s' is too short for a telephone number", o->phone);
-	if (o->installation && o->contacts)
+	if (o->installation && o->phone)
+		return cli_usage("erase", "--installation goes with --contact; a number is looked for in all of them");
+	if (o->installation)
 		o->contact[0].installation = slice_of(o->installation);
 	return EXIT_DONE;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/ponte/legacy.h"
+#include "app/ponte/tenant.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
 #include "lib/json.h"
@@ -20,37 +21,22 @@
 struct filling { bool found; struct legacy_tenant put, stays; };
 
 static int
-ask_about(struct cli *cli, enum protocol_kind kind, struct slice tenant, struct wire_frame *ret)
+has_token(struct cli *cli, struct slice tenant, bool *ret)
 {
 	CLEANUP(buf_free) struct buf out = { 0 };
-	struct wire_writer w;
-
-	wire_begin(&w, &out, kind, net_caller_next(&cli->keeper));
-	wire_put(&w, T_NAME, tenant);
-	return wire_end(&w) == 0 ? cli_ask(cli, &out, ret) : cli_fail("out of memory");
-}
-
-/* *ret_found false: there is no such tenant.  *ret_token: it has its addon's. */
-static int
-find_stored(struct cli *cli, struct slice name, struct tenant *ret, bool *ret_found, bool *ret_token)
-{
 	struct wire_frame answer;
+	struct wire_writer w;
 	struct wire_field f;
-	struct slice record;
 
-	*ret_token = false;
-	if (ask_about(cli, P_TENANT_FIND, name, &answer) != EXIT_DONE)
-		return EXIT_FAILED;
-	*ret_found = wire_find(answer.payload, T_TENANT, &record);
-	int e = *ret_found ? tenant_decode(arena_copy(cli->arena, record), cli->arena, ret) : 0;
-	if (e < 0)
-		return cli_fail("the record of " SLICE_FMT " cannot be read: %s", SLICE_ARG(name), strerror(-e));
-	if (!*ret_found)
-		return EXIT_DONE;
-	if (ask_about(cli, P_TOKEN_LIST, name, &answer) != EXIT_DONE)
+	*ret = false;
+	wire_begin(&w, &out, P_TOKEN_LIST, net_caller_next(&cli->keeper));
+	wire_put(&w, T_NAME, tenant);
+	if (wire_end(&w) != 0)
+		return cli_fail("out of memory");
+	if (cli_ask(cli, &out, &answer) != EXIT_DONE)
 		return EXIT_FAILED;
 	for (struct wire_reader r = { .rest = answer.payload }; wire_next(&r, &f);)
-		*ret_token = *ret_token || (f.tag == T_ROW && slice_eq(wire_text(f.value, T_LABEL), SLICE(TOKEN_NAME)));
+		*ret = *ret || (f.tag == T_ROW && slice_eq(wire_text(f.value, T_LABEL), SLICE(TOKEN_NAME)));
 	return EXIT_DONE;
 }
 
@@ -111,10 +97,12 @@ keep_newer(struct legacy_import *li, struct filling *g)
 	struct tenant has;
 	bool token;
 
-	if (find_stored(li->cli, g->put.account, &has, &g->found, &token) != EXIT_DONE)
+	if (tenant_find(li->cli, g->put.account, &has, &g->found) != EXIT_DONE)
 		return EXIT_FAILED;
 	if (!g->found || li->force)
 		return EXIT_DONE;
+	if (has_token(li->cli, g->put.account, &token) != EXIT_DONE)
+		return EXIT_FAILED;
 	if (has.domain.len)
 		leave(&g->put.domain, &g->stays.domain, has.domain);
 	if (has.odoo.url.len)

@@ -197,6 +197,25 @@ list_tenants(struct cli *cli, const struct options *o)
 	return EXIT_DONE;
 }
 
+int
+tenant_find(struct cli *cli, struct slice name, struct tenant *ret, bool *ret_found)
+{
+	CLEANUP(buf_free) struct buf out = { 0 };
+	struct wire_frame answer;
+	struct wire_writer w;
+	struct slice record;
+
+	wire_begin(&w, &out, P_TENANT_FIND, net_caller_next(&cli->keeper));
+	wire_put(&w, T_NAME, name);
+	if (wire_end(&w) != 0)
+		return cli_fail("out of memory");
+	if (cli_ask(cli, &out, &answer) != EXIT_DONE)
+		return EXIT_FAILED;
+	*ret_found = wire_find(answer.payload, T_TENANT, &record);
+	int e = *ret_found ? tenant_decode(arena_copy(cli->arena, record), cli->arena, ret) : 0;
+	return e == 0 ? EXIT_DONE : cli_fail("the record of " SLICE_FMT " cannot be read: %s", SLICE_ARG(name), strerror(-e));
+}
+
 /* P_TENANT_FIND and P_TENANT_REMOVE. */
 static int
 ask_named(struct cli *cli, enum protocol_kind kind, const struct options *o, struct wire_frame *ret)

@@ -12,6 +12,9 @@ int tenant_print_line(const struct tenant *);   /* one line, for a list */
 int tenant_print_all(const struct tenant *);    /* everything, in the form of the import file */
 int tenant_print_json(const struct tenant *);   /* everything, one JSON object on one line */
 
+/* As the keeper has it, in the arena.  *ret_found false: there is none. */
+MUST_CHECK int tenant_find(struct cli *, struct slice name, struct tenant *ret, bool *ret_found);
+
 /* `ponte tenant catchup …`, argv[0] being "catchup". */
 int tenant_catchup(struct cli *, int argc, char **argv);
 /* `ponte tenant sync …`, argv[0] being "sync". */

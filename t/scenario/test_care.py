@@ -137,6 +137,23 @@ def test_a_person_is_erased_from_every_file(make):
         assert ponte.run("erase", *bad, check=False).returncode in (1, 2)
 
 
+def test_an_installation_that_nobody_had_erases_nothing_and_says_so(make):
+    ponte = make(settings=SMALL, nginx=True)
+    ponte.tenant(manners=manners())
+    settled(ponte, ponte.send(message("CANARYtext", conversation=720)).json["event_id"], 2)
+    for words in (["--contact", "2001", "--installation", "typo"], ["--contact", "2001", "--installation", "typo", "--dry-run"]):
+        r = ponte.run("erase", "--tenant", "shop", *words, check=False)
+        assert r.returncode == 1 and "shop has no installation typo" in r.stderr and "0 events" not in r.stdout, r
+    r = ponte.run("erase", "--tenant", "shop", "--phone", "+12025550143", "--installation", "main", check=False)
+    assert r.returncode == 2 and "--installation goes with --contact" in r.stderr, r
+    assert files_hold(ponte, "CANARYtext")
+    # One that the tenant has no more may have left events, and they can be erased.
+    ponte.tenant(manners=manners(), installation="newer")
+    assert said(ponte.run("erase", "--tenant", "shop", "--contact", "2001", "--installation", "newer")) == 0
+    assert said(ponte.run("erase", "--tenant", "shop", "--contact", "2001", "--installation", "main")) == 1
+    wait_for(lambda: not files_hold(ponte, "CANARYtext"), why="nothing can be read")
+
+
 def test_each_class_is_kept_for_its_own_time(make):
     """What is older than its class is pruned when ponte starts; its key is kept, and the books balance."""
     ponte = make(settings=SMALL + "store: {retention: {bodies: 10d, noted: 20d, failed: 30d, keys: 40d}}\n")
