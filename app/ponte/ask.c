@@ -100,7 +100,7 @@ run(struct cli *cli, const struct options *o)
 		return cli_fail("no answer from the courier at %s: %s; is it running?", courier.path, strerror(-r));
 	struct slice why = rows_plain(cli, wire_text(answer.payload, T_REASON));
 	if (answer.kind != P_CALL_OK || wire_u64(answer.payload, T_RESULT, CALL_NONE) != CALL_DONE)
-		r = cli_fail("%s: " SLICE_FMT, o->tenant, SLICE_ARG(why));
+		r = cli_fail("%s: " SLICE_FMT "%s", o->tenant, SLICE_ARG(why), rows_advice(why));
 	else
 		print(cli, o, wire_text(answer.payload, T_BODY), clock_mono_ms() - began_ms);
 	net_caller_close(&courier);

@@ -104,8 +104,8 @@ run(struct cli *cli, const struct options *o)
 	rows_progress("%s", "");
 	print(cli, o, answer.payload);
 	struct slice why = rows_plain(cli, wire_text(answer.payload, T_REASON)), where = wire_text(answer.payload, T_INSTALLATION);
-	int r = why.len == 0 ? EXIT_DONE : where.len == 0 ? cli_fail("%s: " SLICE_FMT, o->tenant, SLICE_ARG(why))
-	    : cli_fail("%s, installation " SLICE_FMT ": " SLICE_FMT, o->tenant, SLICE_ARG(where), SLICE_ARG(why));
+	int r = why.len == 0 ? EXIT_DONE : where.len == 0 ? cli_fail("%s: " SLICE_FMT "%s", o->tenant, SLICE_ARG(why), rows_advice(why))
+	    : cli_fail("%s, installation " SLICE_FMT ": " SLICE_FMT "%s", o->tenant, SLICE_ARG(where), SLICE_ARG(why), rows_advice(why));
 	net_caller_close(&courier);
 	return r;
 }

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,6 +11,8 @@
 #include "app/ponte/ponte.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
+#include "lib/http.h"
+#include "lib/reach.h"
 #include "lib/secret.h"
 #include "lib/tenant.h"
 #include "lib/tenant_secret.h"
@@ -137,6 +140,41 @@ check_store_file(const struct cli *cli, struct findings *f)
 
 /* ---- tenants ---- */
 
+/* A name is not judged: only the courier's own look at its address counts. */
+static bool
+is_private(struct slice host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+
+	if (host.len == 0 || host.len >= sizeof(text))
+		return false;
+	snprintf(text, sizeof(text), SLICE_FMT, SLICE_ARG(host));
+	if (inet_pton(AF_INET, text, &four.sin_addr) == 1)
+		return !reach_public((const struct sockaddr *)&four);
+	return inet_pton(AF_INET6, text, &six.sin6_addr) == 1 && !reach_public((const struct sockaddr *)&six);
+}
+
+static void
+check_reach(const struct cli *cli, struct findings *f, struct slice tenant, const char *what, struct slice url)
+{
+	const struct slice *item = cli->config.delivery.allow_private.items;
+	struct reach_list allowed = { .count = 0 };
+	struct http_url u;
+	int r = 0;
+
+	if (url.len == 0 || http_url_split(url, &u) != 0 || !is_private(u.host))
+		return;
+	for (size_t i = 0; i < cli->config.delivery.allow_private.count && r == 0; i++)
+		r = reach_list_add(&allowed, item[i]);
+	bool six = memchr(u.host.ptr, ':', u.host.len) != NULL;
+	if (r == 0 && !reach_list_has(&allowed, u.host, u.port))
+		finding(f, false, "tenant " SLICE_FMT ": its %s " SLICE_FMT " is at a private address; delivery.allow_private must name %s" SLICE_FMT "%s:%u",
+		    SLICE_ARG(tenant), what, SLICE_ARG(url), six ? "[" : "", SLICE_ARG(u.host), six ? "]" : "", u.port);
+	reach_list_free(&allowed);
+}
+
 static void
 check_tenant(const struct cli *cli, struct findings *f, const struct tenant *t)
 {
@@ -144,6 +182,10 @@ check_tenant(const struct cli *cli, struct findings *f, const struct tenant *t)
 		finding(f, true, "tenant " SLICE_FMT " has no hub: set hub.url in ponte.yaml, or its own", SLICE_ARG(t->name));
 	if (t->senders == 0)
 		finding(f, false, "tenant " SLICE_FMT " has no sender: nothing can come in for it", SLICE_ARG(t->name));
+	check_reach(cli, f, t->name, "hub", t->hub_url.len ? t->hub_url : cli->config.hub.url);
+	check_reach(cli, f, t->name, "Odoo", t->odoo.url);
+	for (size_t i = 0; i < t->installations; i++)
+		check_reach(cli, f, t->name, "Chatwoot", t->installation[i].url);
 	for (size_t i = 0; i < t->installations; i++)
 		if (t->installation[i].bot_token.len == 0)
 			finding(f, true, "tenant " SLICE_FMT ", installation " SLICE_FMT ": no bot token; no reply can be posted",

@@ -42,6 +42,22 @@ rows_plain(struct cli *cli, struct slice text)
 }
 
 const char *
+rows_advice(struct slice why)
+{
+	static const struct { struct slice word; const char *advice; } words[] = {
+		{ SLICE("private address"), " (its host:port must be named in delivery.allow_private)" },
+		{ SLICE("resolve"), " (there is no address for the name in its URL)" },
+		{ SLICE("connect"), " (nobody answers at its host and port)" },
+		{ SLICE("tls"), " (its certificate is not good; see delivery.ca_file)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (why.len >= words[i].word.len && slice_eq(slice_after(why, why.len - words[i].word.len), words[i].word))
+			return words[i].advice;
+	return "";
+}
+
+const char *
 rows_kind(struct slice row)
 {
 	return delivery_kind_text((enum delivery_kind)wire_u64(row, T_KIND, 0));

@@ -12,6 +12,8 @@ const char *rows_time(int64_t us, char text[static CLOCK_TEXT]);
 void rows_event(struct slice row, char text[static UUID_TEXT]);
 /* What came from outside must not steer the terminal. */
 struct slice rows_plain(struct cli *, struct slice text);
+/* What a failure's word at the end of `why` asks of the operator, in brackets; "" for others. */
+const char *rows_advice(struct slice why);
 const char *rows_kind(struct slice row);
 const char *rows_state(struct slice row);
 

@@ -207,3 +207,22 @@ def test_fields_come_and_go_with_the_generations_of_the_addons(make):
     assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR")
     assert [r["method"] for r in odoo.requests[before:]].count("search_read") == 2
     odoo.stop()
+
+
+def test_what_cannot_be_reached_is_said_with_the_setting_that_lets_it(make):
+    i = make()
+    (i.dir / "import").mkdir(exist_ok=True)
+    (i.dir / "import" / "k").write_text("a-key\n")
+    odoo = "    odoo: {url: \"http://%s\", db: a, login: b, key_file: k, pull: 0}\n"
+    i.tenant("shop", extra=odoo % "10.1.2.3:8069")
+    i.tenant("name", account=8, installation="eight", hub="http://[::1]:9", extra=odoo % "nowhere.invalid")
+    r = i.run("tenant", "ask", "name", "--hub", "{}", check=False)
+    assert r.returncode == 1 and "the hub: private address (its host:port must be named in delivery.allow_private)" in r.stderr, r
+    r = i.run("tenant", "sync", "shop", check=False)
+    assert r.returncode == 1 and r.stderr.strip().endswith("private address (its host:port must be named in delivery.allow_private)"), r
+    r = i.run("tenant", "sync", "name", check=False)
+    assert r.returncode == 1 and r.stderr.strip() == "ponte: name: resolve (there is no address for the name in its URL)", r
+    said = i.run("check", check=False).stdout
+    assert "note:  tenant shop: its Odoo http://10.1.2.3:8069 is at a private address; delivery.allow_private must name 10.1.2.3:8069" in said, said
+    assert "note:  tenant name: its hub http://[::1]:9/ is at a private address; delivery.allow_private must name [::1]:9" in said, said
+    assert said.count("private address") == 2, "the peers' own are allowed, and a name is not judged"
