@@ -43,6 +43,18 @@ legacy_remark(void *context, const char *file, struct settings_place at, const c
 
 /* ---- files ---- */
 
+/* Not through a link: what it leads to is none of the tree's. */
+static bool
+is_file(struct legacy_import *li, const char *file)
+{
+	struct stat st;
+
+	if (lstat(file, &st) < 0 || S_ISREG(st.st_mode))
+		return true;            /* opening it says why it cannot be opened */
+	legacy_remark(li, file, (struct settings_place){ 0, 0 }, S_ISLNK(st.st_mode) ? "it is left out: a symbolic link is not followed" : "it is left out: it is no file");
+	return false;
+}
+
 /* *ret_root NULL: there is no such file, or it cannot be read, which is remarked. */
 static int
 load(struct legacy_import *li, const char *file, struct arena *nodes, const struct settings_node **ret_root)
@@ -52,6 +64,8 @@ load(struct legacy_import *li, const char *file, struct arena *nodes, const stru
 	size_t len;
 
 	*ret_root = NULL;
+	if (!is_file(li, file))
+		return EXIT_DONE;
 	int r = file_read(file, FILE_LIMIT, &text, &len);
 	if (r == -ENOENT)
 		return EXIT_DONE;
@@ -105,8 +119,11 @@ directories(struct legacy_import *li, const char *path)
 	for (int i = 0; i < n; i++) {
 		struct stat st;
 		struct slice name = slice_of(found[i]->d_name), whole = arena_printf(a, "%s/%s", path, found[i]->d_name);
-		bool dir = whole.len && name.ptr[0] != '.' && lstat(whole.ptr, &st) == 0 && S_ISDIR(st.st_mode);
-		if (dir && !settings_name_ok(name))
+		bool shown = whole.len && name.ptr[0] != '.' && lstat(whole.ptr, &st) == 0;
+		bool dir = shown && S_ISDIR(st.st_mode);
+		if (shown && S_ISLNK(st.st_mode))
+			legacy_remark(li, whole.ptr, (struct settings_place){ 0, 0 }, "it is left out: a symbolic link is not followed");
+		else if (dir && !settings_name_ok(name))
 			legacy_remark(li, whole.ptr, (struct settings_place){ 0, 0 }, "it is left out: a name has A-Z a-z 0-9 _ . - and at most 64 of them");
 		else if (dir && names)
 			names[at++] = arena_copy(a, name).ptr;
@@ -145,12 +162,41 @@ read_account(struct legacy_import *li, const char *path, const char *domain, con
 	return read_with(li, credentials.ptr, legacy_credentials, t, &there);
 }
 
+/* Who of them sends it cannot be told. */
+static int
+leave_shared_tokens(struct legacy_import *li)
+{
+	bool *shared = arena_take(li->cli->arena, li->tenants + 1);
+
+	if (!shared)
+		return cli_fail("out of memory");
+	for (size_t i = 0; i < li->tenants; i++)
+		for (size_t k = 0; k < li->tenants && !shared[i]; k++) {
+			const struct legacy_tenant *t = &li->tenant[i], *other = &li->tenant[k];
+			shared[i] = i != k && t->token.len > 0 && slice_eq(t->token, other->token);
+			if (!shared[i])
+				continue;
+			struct slice file = arena_printf(li->cli->arena, "%s/domains/" SLICE_FMT "/" SLICE_FMT "/config.yaml", li->dir, SLICE_ARG(t->domain), SLICE_ARG(t->account));
+			struct slice why = arena_printf(li->cli->arena, "its token is left out: it is that of " SLICE_FMT ", too", SLICE_ARG(other->account));
+			if (!file.len || !why.len)
+				return cli_fail("out of memory");
+			legacy_remark(li, file.ptr, (struct settings_place){ 0, 0 }, why.ptr);
+		}
+	for (size_t i = 0; i < li->tenants; i++)
+		if (shared[i]) {
+			crypt_wipe((char *)(uintptr_t)li->tenant[i].token.ptr, li->tenant[i].token.len);
+			li->tenant[i].token.len = 0;
+		}
+	return EXIT_DONE;
+}
+
 static int
 read_tree(struct legacy_import *li)
 {
 	static const char *const mappings[] = { "chatwoot_mapping.json", "chatwoot_mapping.yaml" };
 	static const char *const unread[] = { "account_mapping.yaml", "credentials.yaml", "webhook_config.yaml" };
 	struct arena *a = li->cli->arena;
+	struct stat st;
 	struct slice root = arena_printf(a, "%s/domains", li->dir);
 	const char **domain = directories(li, root.ptr);
 	bool there = false;
@@ -176,8 +222,10 @@ read_tree(struct legacy_import *li)
 		struct slice file = arena_printf(a, "%s/%s", li->dir, mappings[i]);
 		if (read_with(li, file.ptr, all_mappings, li->tenant, &there) != EXIT_DONE)
 			return EXIT_FAILED;
+		if (!there && file.len && lstat(file.ptr, &st) == 0)
+			return cli_fail(SLICE_FMT " is there and cannot be read: mend it or move it away; nothing was imported", SLICE_ARG(file));
 	}
-	return EXIT_DONE;
+	return leave_shared_tokens(li);
 }
 
 /* ---- the command line ---- */

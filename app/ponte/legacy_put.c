@@ -267,7 +267,8 @@ legacy_put_all(struct legacy_import *li)
 {
 	struct secret_key outgoing = { .has_next = false };
 	const char *dir = li->cli->config.keys.dir.ptr;
-	int e = EXIT_DONE, r = li->dry_run ? 0 : secret_key_load(dir, "outgoing.key", &outgoing);
+	size_t failed = 0;
+	int r = li->dry_run ? 0 : secret_key_load(dir, "outgoing.key", &outgoing);
 
 	if (r < 0)
 		return cli_fail("cannot use %s/outgoing.key: %s", dir, r == -ENOENT ? "there is none; make it with: ponte key new" : strerror(-r));
@@ -275,10 +276,14 @@ legacy_put_all(struct legacy_import *li)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < li->tenants; i++)
 		if (put_one(li, &outgoing, &li->tenant[i]) != EXIT_DONE)
-			e = EXIT_FAILED;
+			failed++;
 	crypt_wipe(&outgoing, sizeof(outgoing));
-	if (!li->json)
-		printf("%zu tenant%s, %zu remark%s%s\n", li->tenants, li->tenants == 1 ? "" : "s", li->remarks, li->remarks == 1 ? "" : "s",
+	if (!li->json) {
+		printf("%zu tenant%s, ", li->tenants - failed, li->tenants - failed == 1 ? "" : "s");
+		if (failed)
+			printf("%zu not imported, ", failed);
+		printf("%zu remark%s%s\n", li->remarks, li->remarks == 1 ? "" : "s",
 		    li->dry_run ? "; nothing was written" : "; their Chatwoot and hub come from a file of yours: ponte tenant import");
-	return e;
+	}
+	return failed ? EXIT_FAILED : EXIT_DONE;
 }

@@ -169,7 +169,15 @@ def test_names_and_files_that_cannot_be(make, tmp_path):
     r = bring(i, root, "--json", check=False)
     assert r.returncode == 0, r.stderr
     assert [json.loads(line)["tenant"] for line in r.stdout.splitlines()] == ["account_2", "account_3", "account_7"]
-    for line in ("conta com espaço: it is left out", "account_5/config.yaml: it is not there", "account_4/config.yaml:", "larger than 4 MiB"):
+    linked = account(root, "account_8", token="account_8-eeeeeeee")
+    (tmp_path / "other.yaml").write_text((linked / "credentials.yaml").read_text())
+    (linked / "credentials.yaml").unlink()
+    (linked / "credentials.yaml").symlink_to(tmp_path / "other.yaml")
+    r = bring(i, root, "--json", check=False)
+    assert [json.loads(line)["tenant"] for line in r.stdout.splitlines()] == ["account_2", "account_3", "account_7", "account_8"]
+    assert json.loads(r.stdout.splitlines()[3])["password"] is False
+    for line in ("account_6: it is left out: a symbolic link is not followed", "account_8/credentials.yaml: it is left out: a symbolic link is not followed",
+                 "conta com espaço: it is left out", "account_5/config.yaml: it is not there", "account_4/config.yaml:", "larger than 4 MiB"):
         assert line in r.stderr, r.stderr
     assert shown(i, "account_6") is None and shown(i, "account_1") is None
 
@@ -276,3 +284,36 @@ def test_an_import_fills_what_the_operators_file_left_open(make, tmp_path):
     assert (odoo["url"], odoo["db"], odoo["login"], odoo["key"]) == ("https://odoo.example.com", "padaria", "ponte", "set"), odoo
     assert odoo["open"]["documents"] == ["127.0.0.1"]
     assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + TOKEN}).status == 200
+
+
+def test_a_mapping_that_cannot_be_read_stops_it_before_an_older_one_counts(make, tmp_path):
+    i = make(nginx=False)
+    root = tmp_path / "config"
+    account(root, "account_7")
+    (root / "chatwoot_mapping.yaml").write_text("accounts:\n  '7': {account_id: account_7, domain: old}\n")
+    for text, place in (("{\"accounts\": {", ".json:2:1: not YAML"), ("# " + "x" * (4 * 1024 * 1024), ".json: it is larger than 4 MiB")):
+        (root / "chatwoot_mapping.json").write_text(text)
+        r = bring(i, root, check=False)
+        assert r.returncode == 1 and "chatwoot_mapping" + place in r.stderr and shown(i, "account_7") is None, r
+        assert "chatwoot_mapping.json is there and cannot be read: mend it or move it away; nothing was imported" in r.stderr
+    (root / "chatwoot_mapping.json").unlink()
+    bring(i, root)
+    assert mapped(i) == {(7, 0): "old"}
+
+
+def test_one_token_of_two_accounts_is_neithers_and_what_was_not_put_is_not_counted(make, tmp_path):
+    i = make(nginx=False)
+    i.tenant("shop")                     # has account 7 of Chatwoot
+    root = tmp_path / "config"
+    account(root, "account_8")
+    account(root, "account_9")
+    account(root, "account_10", token="account_10-aaaaaaaa")
+    (root / "chatwoot_mapping.json").write_text(json.dumps({"accounts": {"7": {"account_id": "account_10"}}}))
+    for words in (["--dry-run"], []):
+        r = bring(i, root, *words, check=False)
+        for name in ("account_8", "account_9"):
+            assert f"{name}/config.yaml: its token is left out: it is that of account_{17 - int(name[-1])}, too" in r.stderr, r.stderr
+            assert f"import{'' if words else 'ed'} {name}: domain retail, Odoo https://odoo.example.com with its password, no token" in r.stdout, r.stdout
+    assert r.returncode == 1 and "account_10 was not imported" in r.stderr
+    assert "2 tenants, 1 not imported, 2 remarks; " in r.stdout, r.stdout
+    assert TOKEN not in r.stdout + r.stderr
