@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/keeper/keeper.h"
@@ -192,6 +193,13 @@ on_tenant_remove(struct keeper *k, struct peer *p, const struct wire_frame *f)
 
 /* ---- tokens ---- */
 
+static void
+say_whose(void *context, const struct store_token *token)
+{
+	snprintf(context, STORE_TEXT, "that token is registered already, as " SLICE_FMT " of " SLICE_FMT "; see: ponte token list",
+	    SLICE_ARG(token->name), SLICE_ARG(token->tenant));
+}
+
 int
 on_token_new(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
@@ -203,7 +211,13 @@ on_token_new(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	};
 	if (token.hash.len != 32 || !settings_name_ok(token.name) || token.scopes == 0)
 		return answer_error(k, f, E_BAD_REQUEST, "a token lacks its name, its hash or its scopes");
-	int r = store_token_new(k->store, &token);
+	/* At time 0 none has run out: such a one holds its hash, too. */
+	char whose[STORE_TEXT];
+	int r = store_token_find(k->store, token.hash, 0, say_whose, whose);
+	if (r == 0)
+		return answer_error(k, f, E_CONFLICT, whose);
+	if (r == STORE_E_NONE)
+		r = store_token_new(k->store, &token);
 	if (r < 0)
 		return r;
 	if (r != 0)

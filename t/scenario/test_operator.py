@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -300,6 +301,26 @@ def test_the_queue_is_shown_filtered_retried_and_dropped(make):
     ponte.run("queue", "drop", delivery(ponte, good)["id"], check=False)
     assert delivery(ponte, good)["state"] == "done"
     ponte.check_store()
+
+
+def test_a_token_that_is_there_already_is_named(make):
+    ponte = make(nginx=False)
+    ponte.tenant()
+    ponte.tenant("other", account=8, installation="eight")
+    (ponte.dir / "t").write_text("account_7-3f9c21ab\n")
+    (ponte.dir / "t").chmod(0o600)
+    new = ["token", "new", "odoo", "--tenant", "shop", "--scope", "sync,read", "--token-file", ponte.dir / "t"]
+    ponte.run(*new)
+    assert ponte.run(*new, check=False).stderr == "ponte: that token is registered already, as odoo of shop; see: ponte token list\n"
+    for name, tenant in (("again", "shop"), ("odoo", "other")):
+        r = ponte.run("token", "new", name, "--tenant", tenant, *new[5:], check=False)
+        assert r.returncode == 1 and r.stderr == "ponte: that token is registered already, as odoo of shop; see: ponte token list\n", r
+    ponte.run("token", "revoke", "odoo", "--tenant", "shop")
+    ponte.run(*new, "--expires", "1s")
+    time.sleep(1.1)         # one that has run out is there still
+    r = ponte.run("token", "new", "odoo", "--tenant", "other", *new[5:], check=False)
+    assert "as odoo of shop" in r.stderr, r
+    assert "account_7-3f9c21ab" not in ponte.log_tail(200)
 
 
 def test_the_queue_shows_no_body(make):
