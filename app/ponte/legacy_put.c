@@ -53,7 +53,7 @@ has_mapping(const struct tenant *t, const struct tenant_mapping *m)
 {
 	for (size_t i = 0; i < t->mappings; i++) {
 		const struct tenant_mapping *h = &t->mapping[i];
-		if (h->account == m->account && h->inbox == m->inbox && h->fallback == m->fallback && (!m->fallback || h->sequence == m->sequence))
+		if (h->account == m->account && h->inbox == m->inbox)
 			return true;
 	}
 	return false;
