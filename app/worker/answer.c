@@ -139,6 +139,8 @@ refuse_in_envelope(struct request *r, struct slice code)
 		answer_open(r, places[i]);
 		answer_text(r, "code", code);
 		answer_text(r, "message", r->reason);
+		answer_open(r, "details");
+		answer_close(r);
 		answer_close(r);
 	}
 	answer_open(r, "meta");
