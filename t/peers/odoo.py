@@ -41,7 +41,7 @@ class OdooServer:
 
     TYPES = {bool: "boolean", int: "integer", float: "float", str: "char", list: "many2many", tuple: "many2one"}
 
-    def __init__(self, db="shop", login="ponte", keys=("odoo-key",), version=16):
+    def __init__(self, db="shop", login="ponte", keys=("odoo-key",), version=16, host="127.0.0.1", port=0):
         self.db, self.login, self.keys, self.version = db, login, set(keys), version
         self.uid, self.requests, self.script, self.logins = 7, [], [], 0
         self.models, self.fields, self.ids = {}, {}, {}
@@ -61,9 +61,9 @@ class OdooServer:
             def log_message(self, *_):
                 pass
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = http.server.ThreadingHTTPServer((host, port), Handler)
         self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.url = f"http://{host}" + ("" if port == 80 else f":{self.http.server_address[1]}")
 
     def start(self):
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()

@@ -71,23 +71,24 @@ def told(i, word):
     return [b for b in (json.loads(r["body"]) for r in i.hub.requests) if b.get("event") == "knowledge.changed" and word in b["changed"]]
 
 
-def test_credentials_are_in_force_at_once(shop, odoo):  # noqa: F811
-    i = shop
+def test_credentials_are_in_force_at_once(field, odoo):
+    i = field
     a = send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo"))
     assert a.status == 200, a
     said = a.json
     assert said["success"] is True and said["account_id"] == "account_7" and said["config_path"] and said["credentials_path"]
     shown = json.loads(i.run("tenant", "show", "account_7", "--json").stdout)
     assert shown["odoo"]["url"] == odoo.url and shown["domain"] == "restaurant"
+    assert logs_in(i), "with all of what was said"
     wait_for(lambda: told(i, "credentials"), why="the hub was told", show=i.log_tail)
     # Again: nothing is new, and nobody is told.
     n = len(told(i, "credentials"))
     assert send(i, credentials(odoo_url=odoo.url)).json["message"] == "credentials unchanged"
     # What is empty overwrites nothing.
     assert send(i, credentials(odoo_db="", odoo_username=False, domain="")).json["message"] == "credentials unchanged"
-    assert len(told(i, "credentials")) == n
+    assert len(told(i, "credentials")) == n and logs_in(i)
     assert "s3nha-exemplo" not in i.log_tail(2000) and TOKEN not in i.log_tail(2000)
-    seen = i.events(event="credentials-access")
+    seen = i.events(event="credentials-access", operation="write")
     assert seen and {e["tenant"] for e in seen} == {"account_7"} and seen[0]["success"] == "true"
     for path in (i.dir / "state").glob("ponte.db*"):
         assert b"s3nha-exemplo" not in path.read_bytes()
@@ -130,9 +131,12 @@ def test_a_stored_password_goes_to_no_other_server(shop, odoo):  # noqa: F811
 def test_who_may(shop):  # noqa: F811
     i = shop
     i.tenant("other", account=8, installation="eight")
-    (i.dir / "other.token").write_text("other-99887766\n")
-    (i.dir / "other.token").chmod(0o600)
-    i.run("token", "new", "a", "--tenant", "other", "--scope", "sync", "--token-file", i.dir / "other.token")
+    token(i, "a", "other", "other-99887766")
+    # Of rules, too, the token alone says whose they are: the query may be lost on the way.
+    active = lambda t: [r["name"] for r in i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + t}).json["data"]]     # noqa: E731
+    a = i.ask("POST", BASE + "/sync", json.dumps(rules(1)), {"Authorization": "Bearer " + TOKEN})
+    assert (a.status, a.json["data"]["vectorized_rules"]) == (200, 2), a
+    assert len(active(TOKEN)) == 2 and active("other-99887766") == []
     for make in (credentials, mapping):
         refused(send(i, make(token="account_7-00000000")), 401, "INVALID_TOKEN")
         refused(send(i, make(token="other-99887766")), 403, "AUTHORIZATION_ERROR")
@@ -284,9 +288,17 @@ def test_the_operator_takes_a_mapping_away(shop):  # noqa: F811
 def test_what_is_another_tenants_stays_so(shop):  # noqa: F811
     i = shop
     i.tenant("other", account=8, installation="eight", inboxes="[{id: 55, account: 8, channel: web}]")
+    token(i, "b", "other", "other-99887766")
+    for inbox, domain, more in ((None, "theirs", {}), (55, "box", {}), (56, "last", {"is_fallback": True})):
+        said = mapping("other", "other-99887766", chatwoot_account_id=8, chatwoot_inbox_id=inbox, domain=domain, **more)
+        assert send(i, said).status == 200
+    theirs = shown(i, "other")
+    assert rows(i, "other") == [(None, "theirs", False), (55, "box", False), (56, "last", True)]
     refused(send(i, mapping(chatwoot_account_id=8)), 409, "CONFLICT")
     refused(send(i, mapping(chatwoot_inbox_id=55)), 409, "CONFLICT")
     assert send(i, mapping(chatwoot_account_id=9)).status == 200, "nobody's"
+    assert send(i, mapping()).status == 200 and len(rows(i)) == 2
+    assert shown(i, "other") == theirs, "what one says moves nothing of another"
     i.tenant("third", account=10, installation="elsewhere", chatwoot="http://127.0.0.1:9", inboxes="[{id: 77, account: 10, channel: web}]")
     assert send(i, mapping(chatwoot_account_id=10, chatwoot_inbox_id=77)).status == 200, "of another Chatwoot"
 

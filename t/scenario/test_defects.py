@@ -1,13 +1,14 @@
 """What the replaced server did wrong and no other scenario names (docs/DEFECTS.md)."""
 
 import json
+import os
 import time
 
 import pytest
 
 from odoo import OdooServer
 from test_addon_sync import TOKEN as ADDON_TOKEN
-from test_addon_sync import credentials, send
+from test_addon_sync import credentials, logs_in, send, token
 from test_products import connect, post
 from test_rules import bearer, get, push, rules, shop  # noqa: F401
 
@@ -65,7 +66,26 @@ def test_d44_a_product_of_which_everything_is_false_is_listed(make):
         odoo.stop()
 
 
-def test_d52_an_odoo_url_needs_no_port(shop):  # noqa: F811
+def test_d52_an_odoo_url_needs_no_port(make):
+    try:
+        odoo = OdooServer(db="padaria", keys=("s3nha-exemplo",), host=f"127.52.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", port=80).start()
+    except PermissionError:
+        pytest.skip("only root may listen on port 80")
+    odoo.model("product.template")
+    try:
+        i = make(allow=[odoo.url.split("//")[1] + ":80"])
+        i.tenant("account_7")
+        token(i, "addon", "account_7", ADDON_TOKEN)
+        for url in (odoo.url, odoo.url + "/"):
+            n = len(odoo.requests)
+            assert send(i, credentials(odoo_url=url, odoo_password="s3nha-exemplo")).status == 200
+            assert logs_in(i) and len(odoo.requests) > n, url
+        assert {r["headers"]["Host"] for r in odoo.requests} == {odoo.url.split("//")[1]}
+    finally:
+        odoo.stop()
+
+
+def test_d52_an_odoo_url_is_kept_as_it_is(shop):  # noqa: F811
     i = shop
     for url in ("https://odoo.example.com", "http://odoo.example.com/", "https://odoo.example.com:8069"):
         assert send(i, credentials(odoo_url=url, odoo_password="s3nha-exemplo")).status == 200, url

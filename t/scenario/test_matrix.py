@@ -285,6 +285,33 @@ def test_h12_nobody_writes_what_is_another_tenants(full):
     assert full.hub.requests and not mixed
 
 
+def test_d30_rules_of_one_name_are_many(full):
+    """One name in two tenants, in each kind, and twice in one."""
+    def speaks(t, kinds):
+        return {kind: [dict(name="Entrega", description=f"{t} {kind} {n}", type="delivery") for n in (1, 2)] for kind in kinds}
+
+    def sees(t):
+        listing = next(f for f in READS if f.path.endswith("/business-rules"))
+        found = full.asker(listing, full.token[t, "all"], query="page_size=100").json["data"]["rules"]
+        return sorted(r["description"] for r in found), {r["id"] for r in found}
+
+    def push(t, path, body):
+        form = next(f for f in WRITES if f.path.endswith(path))
+        return full.asker(form, full.token[t, "all"], body=dump(body)).status
+
+    two_kinds, third = ("permanent_rules", "temporary_rules"), ("scheduling_rules",)
+    for t in (A, B):
+        assert push(t, "/business-rules/sync", speaks(t, two_kinds)) == 200
+        assert push(t, "/sync-scheduling-rules", speaks(t, third)) == 200
+    mine, ids = sees(A)
+    assert mine == sorted(f"{A} {kind} {n}" for kind in two_kinds + third for n in (1, 2))
+    assert len(ids) == 6 and not ids & sees(B)[1]
+    assert push(B, "/business-rules/sync", dict(speaks(B, two_kinds[:1]), temporary_rules=[])) == 200
+    assert sees(B)[0] == sorted(f"{B} {kind} {n}" for kind in ("permanent_rules", "scheduling_rules") for n in (1, 2))
+    assert push(B, "/business-rules/sync", {kind: [] for kind in two_kinds}) == 200 and push(B, "/sync-scheduling-rules", {third[0]: []}) == 200
+    assert sees(B)[0] == [] and sees(A) == (mine, ids)
+
+
 # ---- rows that want no token --------------------------------------------------
 
 @pytest.mark.parametrize("row", rows(access="open"), ids=named)

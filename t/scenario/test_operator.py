@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import BUILD, PONTE, SLOW, message, wait_for
+from peer import Peer
 from tools import delivery
 
 COMMANDS = ["up", "check", "routes", "send", "queue", "trace", "explain", "tenant", "token", "erase", "key"]
@@ -239,6 +240,27 @@ def test_tenants_come_and_go(make):
     assert ponte.send(message(account=8), tenant="other").status == 404         # at once
     assert ponte.send(message()).status == 200
     ponte.check_store()
+
+
+def test_a_tenant_that_is_imported_again_is_replaced_whole(make):
+    second, third = Peer("hub").start(), Peer("chatwoot").start()
+    ponte = make(settings="workers: {hooks: 2, api: 1}\n", allow=[f"127.0.0.1:{second.port}", f"127.0.0.1:{third.port}"])
+    ponte.tenant(kinds=("bot", "inbox"), extra="    tell: [closed]\n", manners="", inboxes="[{id: 31, account: %d, channel: web, crew: desk}]")
+    ponte.send(message())
+    ponte.hub.wait(lambda p: p.requests)
+    try:
+        ponte.tenant(account=9, installation="new", hub=second.url, chatwoot=third.url, inboxes="[]", secrets={"bot": "TESTanotherSecret"})
+        shown = json.dumps(json.loads(ponte.run("tenant", "show", "shop", "--json").stdout))
+        for old in (ponte.hub.url, ponte.chatwoot.url, '"main"', '"kind": "inbox"', "desk", "closed", '"id": 7'):
+            assert old not in shown, (old, shown)
+        n = len(ponte.hub.requests)
+        assert ponte.send(message()).status in (401, 403), "with the secret of before"
+        assert ponte.send(message(account=9), secret="TESTanotherSecret").status == 200
+        second.wait(lambda p: p.requests)
+        assert len(ponte.hub.requests) == n
+    finally:
+        second.stop()
+        third.stop()
 
 
 @pytest.mark.parametrize("change, place, word", [
