@@ -37,7 +37,8 @@ struct call {
 	struct slice    asked;
 	struct buf      body;           /* on the network: kept until it is over */
 	struct odoo_ask *odoo;          /* odoo.c's, in `memory` */
-	/* Of one that we make ourselves, which may ask for anything: called once, when it is over. */
+	/* Of one that we make ourselves, which may ask for anything: called once, when it is over.
+	 * It may keep `memory`, and leaves NULL there. */
 	void          (*done)(struct call *);
 	void           *context;
 	struct value   *value;          /* what Odoo said, in `memory` */

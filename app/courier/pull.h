@@ -2,7 +2,8 @@
  * become the catalogue's content.  By itself as often as odoo.pull says, when
  * an addon asks for it, and when an operator does.
  *
- *   READ   a page of a model, by ids (keyset); then the next page, the next model
+ *   READ   a page of a model, by ids (keyset); then the next page, the next model.
+ *          What came is taken a few records at a time: the loop has other work
  *   PUT    all shelves at once to the keeper, which flips them together
  *
  * What cannot be read whole changes nothing.  Since all is read, what is gone

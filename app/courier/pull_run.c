@@ -16,6 +16,8 @@
 #define PAGE       500
 #define ITEMS_MAX  20000        /* of one shelf, as of one push */
 #define PAGE_MS    (150 * MS_PER_S)
+#define SOME       20           /* records at a time, of so many bytes: what their words take blocks the loop */
+#define SOME_BYTES (256 * KIB)
 #define BESIDE     (16 * KIB)   /* in a frame, beside what is packed */
 #define LOST_MAX   3
 
@@ -55,6 +57,7 @@ pull_free(struct pull *u)
 	for (size_t i = 0; i < PULL_SHELVES; i++)
 		free(u->shelf[i].item);
 	buf_free(&u->packed);
+	arena_free(u->page);
 	words_free(u->words);
 	arena_free(u->memory);
 	free(u);
@@ -63,7 +66,7 @@ pull_free(struct pull *u)
 bool
 pull_ready(const struct pull *u)
 {
-	return u->phase == PULL_NEW || u->phase == PULL_READ || (u->phase == PULL_PUT && !u->question);
+	return u->phase == PULL_NEW || u->phase == PULL_TAKING || u->phase == PULL_READ || (u->phase == PULL_PUT && !u->question);
 }
 
 static void PRINTF_LIKE(2, 3)
@@ -80,7 +83,7 @@ fail(struct pull *u, const char *why, ...)
 
 /* What the addon would not push is left out: archived, hidden, or a draft. */
 static int
-take_record(struct pull *u, const struct value *record)
+take_record(struct pull *u, const struct value *record, size_t *bytes)
 {
 	size_t i = u->model;
 	bool document = models[i].kind == CATALOG_K_DOCUMENT;
@@ -92,6 +95,7 @@ take_record(struct pull *u, const struct value *record)
 		.description = arena_copy(a, odoo_text(record, document ? "content" : "description")),
 		.type = arena_copy(a, odoo_text(record, models[i].type)),
 	};
+	*bytes += item.name.len + item.description.len;
 	u->count[PULL_N_READ]++;
 	u->last_id = id > u->last_id ? id : u->last_id;
 	if (!odoo_bool(record, "active", true) || !odoo_bool(record, "visible_in_ai", true) || item.name.len == 0
@@ -112,23 +116,48 @@ take_record(struct pull *u, const struct value *record)
 }
 
 static void
-take_page(struct pull *u, const struct value *page)
+page_came(struct pull *u, struct call *call)
 {
-	size_t n = value_count(page);
-	int64_t before = u->last_id;
-	int r = 0;
-	for (const struct value *row = page->type == VALUE_LIST ? page->in.first : NULL; row && r == 0; row = row->next)
-		r = take_record(u, row);
-	if (r < 0)
-		fail(u, "out of memory");
-	else if (page->type != VALUE_LIST || (n > 0 && u->last_id == before))
+	const struct value *page = call->value;
+	if (page->type != VALUE_LIST) {
 		fail(u, "Odoo's page of records cannot be understood");
-	else if (u->shelf[u->model].n > ITEMS_MAX)
+		return;
+	}
+	u->page = call->memory;
+	call->memory = NULL;
+	u->row = page->in.first;
+	u->rows = value_count(page);
+	u->before = u->last_id;
+	u->phase = PULL_TAKING;
+}
+
+static void
+page_taken(struct pull *u)
+{
+	arena_free(u->page);
+	u->page = NULL;
+	u->phase = PULL_READ;
+	if (u->rows > 0 && u->last_id == u->before) {
+		fail(u, "Odoo's page of records cannot be understood");
+	} else if (u->shelf[u->model].n > ITEMS_MAX) {
 		fail(u, "there are more than 20000 of one kind");
-	else if (n < PAGE) {
+	} else if (u->rows < PAGE) {
 		u->model++;
 		u->last_id = 0;
 	}
+}
+
+static void
+take_some(struct pull *u)
+{
+	size_t bytes = 0;
+	int r = 0;
+	for (int n = 0; u->row && n < SOME && bytes < SOME_BYTES && r == 0; n++, u->row = u->row->next)
+		r = take_record(u, u->row, &bytes);
+	if (r < 0)
+		fail(u, "out of memory");
+	else if (!u->row)
+		page_taken(u);
 }
 
 /* ---- asking ---------------------------------------------------------------------- */
@@ -140,7 +169,7 @@ on_page(struct call *call)
 	u->count[PULL_N_REQUESTS] += call->tries;
 	u->phase = PULL_READ;
 	if (call->result == CALL_DONE) {
-		take_page(u, call->value);
+		page_came(u, call);
 	} else if (call->absent) {
 		u->shelf[u->model++].absent = true;
 		u->last_id = 0;
@@ -215,7 +244,9 @@ pull_go(struct courier *c, struct pull *u, int64_t now_ms)
 {
 	if (!pull_ready(u))
 		return;
-	if (u->phase == PULL_PUT)
+	if (u->phase == PULL_TAKING)
+		take_some(u);
+	else if (u->phase == PULL_PUT)
 		put(c, u);
 	else if (u->model == PULL_SHELVES)
 		pack(c, u);

@@ -7,7 +7,7 @@
 
 #define PULL_SHELVES 3
 
-enum pull_phase { PULL_NEW, PULL_READING, PULL_READ, PULL_PUT, PULL_OVER };
+enum pull_phase { PULL_NEW, PULL_READING, PULL_TAKING, PULL_READ, PULL_PUT, PULL_OVER };
 struct pull {
 	struct pull    *next;
 	enum pull_phase phase;
@@ -20,6 +20,10 @@ struct pull {
 	unsigned        lost;           /* questions that had no answer */
 	size_t          model;          /* the one that is read */
 	int64_t         last_id;
+	struct arena   *page;           /* TAKING: the memory of what came */
+	const struct value *row;        /* the next of it; NULL: all are taken */
+	size_t          rows;
+	int64_t         before;         /* last_id when it was asked for */
 	struct arena   *memory;
 	struct words   *words;
 	struct { struct catalog_item *item; size_t n, cap; bool absent; } shelf[PULL_SHELVES];

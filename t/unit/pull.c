@@ -7,6 +7,7 @@
 #include "lib/catalog_item.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/value.h"
 
 #include "t/unit/unit.h"
 
@@ -98,6 +99,61 @@ a_keeper_that_hangs_up(void)
 	}
 	CU_ASSERT(u->phase == PULL_OVER && strstr(u->why, "hung up") != NULL);
 	courier_free(c);
+}
+
+/* Odoo's page of that many rules, with texts of so many bytes. */
+static void
+page_comes(struct courier *c, size_t n, size_t bytes)
+{
+	struct call *call = c->calls.first;
+	CU_ASSERT_FATAL(call != NULL && call->done != NULL);
+	struct arena *a = call->memory;
+	char *text = arena_take(a, bytes);
+	struct value *page = value_list(a);
+	memset(text, 'a', bytes);
+	for (size_t i = 0; i < n; i++) {
+		struct value *row = value_record(a);
+		value_set(row, SLICE("id"), value_int(a, (int64_t)i + 1));
+		value_set(row, SLICE("name"), value_text(a, SLICE("R")));
+		value_set(row, SLICE("description"), value_text(a, slice_from(text, bytes)));
+		value_add(page, row);
+	}
+	call->result = CALL_DONE;
+	call->value = page;
+	call->done(call);
+	calls_free(&c->calls);
+}
+
+static void
+a_page_is_taken_in_parts(void)
+{
+	/* clang-format off */
+	static const struct { const char *name; size_t n, bytes, most; } row[] = {
+		{ "short records",   120,        10, 20 },
+		{ "long ones",        30, 100 * KIB,  3 },
+		{ "one that is long",  1,   4 * MIB,  1 },
+		{ "none",              0,        10,  0 },
+	};
+	/* clang-format on */
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct courier *c = courier_with(64 * KIB);
+		struct pull *u;
+		if (pull_new(SLICE("shop"), &u) != 0)
+			abort();
+		c->pulls.first = u;
+		pull_go(c, u, NOW);
+		page_comes(c, row[i].n, row[i].bytes);
+		ROW(row[i].name, u->count[PULL_N_READ] <= row[i].most);
+		while (u->phase != PULL_READING && u->phase != PULL_OVER) {
+			uint64_t before = u->count[PULL_N_READ];
+			CU_ASSERT(pull_wait_ms(c, NOW) == 0);
+			pull_tick(c, NOW);
+			ROW(row[i].name, u->count[PULL_N_READ] - before <= row[i].most);
+		}
+		ROW(row[i].name, u->phase == PULL_READING && u->count[PULL_N_READ] == row[i].n && u->shelf[0].n == row[i].n);
+		ROW(row[i].name, u->model == 1);
+		courier_free(c);
+	}
 }
 
 /* ---- when ---- */
@@ -239,6 +295,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{ "what is read is put, or it is said why not", what_is_read },
 		{ "a keeper that hangs up is not asked for ever", a_keeper_that_hangs_up },
+		{ "a page is taken in parts, between which the loop goes on", a_page_is_taken_in_parts },
 		{ "every tenant's turn comes, and that of one that is removed does not", everybody_has_a_turn },
 		{ "those by the clock leave room for those that are asked for", the_clock_leaves_room },
 		{ "a keeper that cannot tell the tenants is asked again, later", a_keeper_that_cannot_list },
