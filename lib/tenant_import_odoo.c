@@ -21,7 +21,13 @@ check_prefix(struct slice text)
 static const char *
 check_base(struct slice text)
 {
-	return memchr(text.ptr, '?', text.len) ? "must not have a '?'" : NULL;
+	if (memchr(text.ptr, '?', text.len))
+		return "must not have a '?'";
+	/* As it is copied from a browser. */
+	for (struct slice rest = text; rest.len >= 4; rest = slice_after(rest, 1))
+		if (slice_starts(rest, SLICE("/web")) && (rest.len == 4 || strchr("/#", rest.ptr[4])) && rest.ptr[-1] != '/')
+			return "is a page of Odoo: leave out /web and what follows";
+	return NULL;
 }
 
 /* clang-format off */
@@ -40,8 +46,8 @@ static const struct settings_option open_rows[] = {
 };
 const struct settings_option tenant_odoo_table[] = {
 	{ .name = "url", AT(url), PLACE(url), .type = SET_URL, .check = check_base, .help = "its Odoo, as users open it; none: the one that is stored stays" },
-	{ .name = "db", AT(db), .type = SET_TEXT, .min = 1, .max = 128, .help = "the database" },
-	{ .name = "login", AT(login), .type = SET_TEXT, .min = 1, .max = 256, .help = "the user that ponte is there" },
+	{ .name = "db", AT(db), PLACE(db), .type = SET_TEXT, .min = 1, .max = 128, .help = "the database" },
+	{ .name = "login", AT(login), PLACE(login), .type = SET_TEXT, .min = 1, .max = 256, .help = "the user that ponte is there" },
 	{ .name = "key_file", AT(key), PLACE(key), FILE_NAME, .help = "file with that user's API key" },
 	{ .name = "next_key_file", AT(next_key), PLACE(next_key), FILE_NAME, .help = "file with the key that will be good, while it is being changed" },
 	{ .name = "lang", AT(lang), .type = SET_NAME, .fallback = "pt_BR", .help = "the language that texts are read in" },
@@ -49,7 +55,7 @@ const struct settings_option tenant_odoo_table[] = {
 	{ .name = "timeout", AT(timeout), .type = SET_DURATION, .min = 1000, .max = TIMEOUT_MAX, .fallback = "130s", .help = "of one call: Odoo's limit_time_real and some seconds" },
 	{ .name = "pull", AT(pull), .type = SET_DURATION, .min = 0, .max = PULL_MAX, .fallback = "1d", .help = "how often all is compared with Odoo; 0: only when asked to" },
 	{ .name = "secret_file", AT(secret), PLACE(secret), FILE_NAME, .help = "file with the secret its addons sign with (webhook_secret_key)" },
-	{ .name = "signature", AT(signature), .type = SET_CHOICE, .choices = signatures, .fallback = "enforce", .help = "a wrong or missing signature, when there is a secret: refuse, log, or do not look" },
+	{ .name = "signature", .offset = offsetof(struct tenant_odoo_file, signature), PLACE(signature), .given_offset = offsetof(struct tenant_odoo_file, signature_given), .type = SET_CHOICE, .choices = signatures, .fallback = "enforce", .help = "a wrong or missing signature, when there is a secret: refuse, log, or do not look" },
 	{ .name = "open", AT(open), .type = SET_MAP, .child = open_rows, .help = "what may be used without a token, and from which addresses" },
 	{ .name = NULL },
 };
@@ -86,6 +92,29 @@ tenant_mapping_make(const struct tenant_mapping_file *f)
 	return m;
 }
 
+/* What would be stored, and never do anything. */
+static void
+check_together(struct settings_errors *errors, const struct tenant_odoo_file *f)
+{
+	const struct { struct slice value; struct settings_place at; const char *name; } of_url[] = {
+		{ f->db, f->db_at, "db" }, { f->login, f->login_at, "login" }, { f->key, f->key_at, "key_file" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(of_url) && f->url.len == 0; i++)
+		if (of_url[i].value.len > 0) {
+			settings_mistake(errors, of_url[i].at, "odoo: %s: there is no url that it belongs to", of_url[i].name);
+			break;
+		}
+	if (f->url.len > 0 && (f->db.len == 0 || f->login.len == 0 || f->key.len == 0))
+		settings_mistake(errors, f->url_at, "odoo: an url needs a db, a login and a key_file beside it");
+	if (f->pull > 0 && f->pull < PULL_MIN)
+		settings_mistake(errors, f->url_at, "odoo: pull: once a minute is the most, or 0");
+	if (f->next_key.len > 0 && f->key.len == 0)
+		settings_mistake(errors, f->next_key_at, "odoo: next_key_file: there is no key_file before it");
+	if (f->signature_given && f->signature == TENANT_SIGNATURE_ENFORCE && f->secret.len == 0)
+		settings_mistake(errors, f->signature_at, "odoo: signature: enforce needs a secret_file beside it");
+}
+
 static int
 seal(struct tenant_secrets *ts, struct slice tenant, struct slice file, struct settings_place at, const char *field,
     const struct secret_key *key, struct slice *ret)
@@ -99,20 +128,13 @@ tenant_odoo_make(struct tenant_secrets *ts, struct slice tenant, const struct te
 {
 	*ret = (struct tenant_odoo){
 		.url = f->url, .db = f->db, .login = f->login, .lang = f->lang, .pace_ms = f->pace, .timeout_ms = f->timeout,
-		.pull_ms = f->pull, .given = f->given, .emptied = f->given && !f->named, .signature = (enum tenant_signature)f->signature,
+		.pull_ms = f->pull, .given = f->given, .emptied = f->given && !f->named && !f->signature_given, .signature = (enum tenant_signature)f->signature,
 	};
 	if (!f->given)
 		return 0;
 	while (ret->url.len > 0 && ret->url.ptr[ret->url.len - 1] == '/')
 		ret->url.len--;
-	if (f->url.len > 0 && (f->db.len == 0 || f->login.len == 0 || f->key.len == 0))
-		settings_mistake(ts->errors, f->url_at, "odoo: an url needs a db, a login and a key_file beside it");
-	if (f->url.len == 0 && (f->db.len > 0 || f->login.len > 0 || f->key.len > 0))
-		settings_mistake(ts->errors, f->key_at, "odoo: db, login and key_file want the url that they are for");
-	if (f->pull > 0 && f->pull < PULL_MIN)
-		settings_mistake(ts->errors, f->url_at, "odoo: pull: once a minute is the most, or 0");
-	if (f->next_key.len > 0 && f->key.len == 0)
-		settings_mistake(ts->errors, f->next_key_at, "odoo: next_key_file: there is no key_file before it");
+	check_together(ts->errors, f);
 	for (size_t i = 0; i < TENANT_OPEN_COUNT; i++) {
 		ret->open[i].address = f->open.list[i].items;
 		ret->open[i].n = f->open.list[i].count;

@@ -15,8 +15,8 @@ struct tenant_odoo_file {
 	int64_t      pace, timeout, pull;
 	int          signature;
 	struct { struct settings_list list[TENANT_OPEN_COUNT]; } open;
-	bool         given, named;          /* the half itself; anything in it */
-	struct settings_place url_at, key_at, next_key_at, secret_at;
+	bool         given, named, signature_given;         /* the half itself; anything in it but that; that */
+	struct settings_place url_at, db_at, login_at, key_at, next_key_at, secret_at, signature_at;
 };
 extern const struct settings_option tenant_odoo_table[];
 /* tenants[].mappings[]. */

@@ -99,7 +99,7 @@ def test_the_operators_file_keeps_the_odoo_that_was_synced(field, odoo):
     assert send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo")).status == 200
     synced = {k: shown(i)["odoo"][k] for k in ("url", "db", "login", "key")}
     assert synced["url"] == odoo.url and synced["key"] == "set" and logs_in(i)
-    for more in ({"open": {"documents": ["127.0.0.1"]}, "secret": SECRET}, {"pull": "1d"}, {"signature": "enforce"}, {"lang": "pt_BR"}):
+    for more in ({"open": {"documents": ["127.0.0.1"]}, "secret": SECRET}, {"pull": "1d"}, {"signature": "observe"}, {"lang": "pt_BR"}):
         configure(i, **dict(more))
         now = shown(i)["odoo"]
         assert {k: now.get(k) for k in synced} == synced, more
@@ -347,3 +347,14 @@ def test_an_unknown_tenant_needs_the_enrolment_secret(shop):  # noqa: F811
     assert send(i, mapping()).status == 200
     refused(send(i, mapping(account="account_9", token="account_9-aabbccdd")), 409, "CONFLICT")
     assert "TESTenrolment-secret" not in i.log_tail(2000)
+
+
+def test_a_file_without_an_odoo_keeps_the_addons_and_an_empty_one_takes_it_away(shop, odoo):  # noqa: F811
+    i = shop
+    assert send(i, credentials(odoo_url=odoo.url, odoo_password="s3nha-exemplo")).status == 200
+    assert send(i, mapping()).status == 200
+    shown = lambda: json.loads(i.run("tenant", "show", "account_7", "--json").stdout)      # noqa: E731
+    i.tenant("account_7")
+    assert (shown()["odoo"]["url"], len(shown()["mappings"])) == (odoo.url, 1)
+    i.tenant("account_7", extra="    odoo: {}\n")
+    assert (shown()["odoo"].get("url"), len(shown()["mappings"])) == (None, 1)
