@@ -136,7 +136,7 @@ class Demo:
     def at_hub(self, request):
         asked = request["json"] or {}
         if asked.get("event") == "knowledge.changed":
-            self.hop("hub", f"was told that {', '.join(asked['changed'])} rules changed; answered {request['status']}")
+            self.hop("hub", f"was told of changes: {', '.join(asked['changed'])}; answered {request['status']}")
             self.told.set()
             return
         texts = [m.get("text") for m in asked.get("messages", [])]
