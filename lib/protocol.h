@@ -44,7 +44,8 @@ enum protocol_kind {
 	P_CATALOG_PUT_OK,
 
 	P_TENANT_SYNC = 29, /* T_NAME tenant, T_TENANT what its addon says of it (lib/tenant_sync.h), T_HASH of the addon's token (absent: it stays), T_LABEL
-	                     * and T_SCOPES of it, T_KIND a word for the hub, told under T_EVENT_ID; T_FORCE: make the tenant when there is none.
+	                     * and T_SCOPES of it, T_KIND a word for the hub, told under T_EVENT_ID; T_FORCE: make the tenant when there is none,
+	                     * and with an empty T_BEFORE only then.
 	                     * → P_TENANT_SYNC_OK on disk: T_RESULT enum sync_result; or P_ERROR: E_NOT_FOUND, E_CONFLICT (something
 	                     * is another tenant's), E_BAD_REQUEST (it cannot be so) */
 	P_TENANT_SYNC_OK,

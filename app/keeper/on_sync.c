@@ -97,7 +97,7 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	struct wire_writer w;
 	struct tenant t, said;
 	struct uuid event;
-	struct slice record, word = wire_text(f->payload, T_KIND), id = wire_text(f->payload, T_EVENT_ID);
+	struct slice record, had, word = wire_text(f->payload, T_KIND), id = wire_text(f->payload, T_EVENT_ID);
 	struct store_token token = {
 		.tenant = wire_text(f->payload, T_NAME), .name = wire_text(f->payload, T_LABEL), .hash = wire_text(f->payload, T_HASH),
 		.scopes = wire_u64(f->payload, T_SCOPES, 0) & TOKEN_OF_REFERENCE, .made_us = k->now_us,
@@ -112,6 +112,9 @@ on_tenant_sync(struct keeper *k, struct peer *p, const struct wire_frame *f)
 	int r = find_or_make(k, f, &t, &record);
 	if (r == STORE_E_NONE || r == -EPROTO)
 		return answer_error(k, f, r == -EPROTO ? E_BAD_REQUEST : E_NOT_FOUND, "there is no such tenant");
+	/* Who may make a tenant may change none that another made meanwhile. */
+	if (r == 0 && record.len > 0 && wire_find(f->payload, T_BEFORE, &had) && had.len == 0)
+		return answer_error(k, f, E_STORE, "somebody has made that tenant meanwhile");
 	if (r == 0)
 		r = check_rivals(k, &t, &said, why);
 	if (r == 0 && token.hash.len)

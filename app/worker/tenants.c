@@ -268,6 +268,8 @@ keep(struct sync *s, enum sync_result *ret)
 	wire_put(&out, T_EVENT_ID, slice_from(event.byte, sizeof event.byte));
 	wire_put(&out, T_KIND, s->mapping ? SLICE("mapping") : SLICE("credentials"));
 	wire_put_u64(&out, T_FORCE, s->enrol);
+	if (s->enrol)
+		wire_put(&out, T_BEFORE, (struct slice){ NULL, 0 });
 	int ended = wire_end(&out);
 	if (e == 0)
 		e = ended;

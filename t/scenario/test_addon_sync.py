@@ -1,5 +1,7 @@
 """The addons' own syncs: a tenant's Odoo and token, and which inbox is of which line of business."""
 
+import collections
+import concurrent.futures
 import json
 
 import pytest
@@ -358,3 +360,18 @@ def test_a_file_without_an_odoo_keeps_the_addons_and_an_empty_one_takes_it_away(
     assert (shown()["odoo"]["url"], len(shown()["mappings"])) == (odoo.url, 1)
     i.tenant("account_7", extra="    odoo: {}\n")
     assert (shown()["odoo"].get("url"), len(shown()["mappings"])) == (None, 1)
+
+
+def test_of_two_who_enrol_one_tenant_at_once_one_makes_it(make):
+    i = make(settings="workers: {hooks: 8, api: 1}\nenrolment: {open: true}\n")
+    made = collections.Counter()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for n in range(20):
+            name = f"account_{20 + n}"
+            bodies = [credentials(account=name, token=f"{name}-{k:08x}", domain=f"d{k}") for k in range(8)]
+            answers = list(pool.map(lambda body: send(i, body), bodies))
+            good = [k for k, a in enumerate(answers) if a.status == 200]
+            assert len(good) == 1, (name, answers)
+            assert shown(i, name)["domain"] == f"d{good[0]}", "another changed what it made"
+            made.update(a.status for a in answers)
+    assert made[200] == 20 and set(made) <= {200, 401, 429, 500}, made
