@@ -40,6 +40,22 @@ odoos_free(struct odoos *all)
 	*all = (struct odoos){ .item = NULL };
 }
 
+struct odoo_place
+odoo_place(const struct tenant_odoo *o)
+{
+	struct odoo_place place;
+
+	crypt_sha256(o->url, place.hash);
+	crypt_sha256(o->db, place.hash + CRYPT_SHA256);
+	return place;
+}
+
+bool
+odoo_place_same(const struct odoo_place *a, const struct odoo_place *b)
+{
+	return memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
 static struct odoo_peer *
 known_peer(const struct odoos *all, struct slice tenant)
 {
@@ -88,8 +104,7 @@ renew(struct odoo_peer *p, uint64_t mark, const struct tenant *t)
 	p->refused_until_ms = 0;
 	p->breaker = (struct breaker){ .failures = 0 };
 	p->pace_ms = t->odoo.pace_ms;
-	crypt_sha256(t->odoo.url, p->place);
-	crypt_sha256(t->odoo.db, p->place + CRYPT_SHA256);
+	p->place = odoo_place(&t->odoo);
 }
 
 static const struct odoo_fields *
@@ -110,7 +125,7 @@ free_at_ms(const struct odoos *all, const struct odoo_peer *p)
 
 	for (size_t i = 0; i < all->n; i++) {
 		const struct odoo_peer *q = all->item[i];
-		if (memcmp(q->place, p->place, sizeof(p->place)) != 0)
+		if (!odoo_place_same(&q->place, &p->place))
 			continue;
 		if (q->busy)
 			return DEST_NEVER;

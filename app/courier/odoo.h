@@ -15,10 +15,12 @@
 #define ODOO_MODELS 32          /* whose fields are remembered, of one Odoo */
 
 struct odoo_model { char name[80]; struct odoo_fields *fields; };
+/* Of URL and database: tenants may share one. */
+struct odoo_place { uint8_t hash[2 * CRYPT_SHA256]; };
 struct odoo_peer {
 	char     tenant[65];
 	uint64_t mark;                  /* of the tenant's record; while it is busy, of the one that was sent with */
-	uint8_t  place[2 * CRYPT_SHA256];       /* of URL and database: tenants may share one */
+	struct odoo_place place;
 	bool     known;                 /* its version was asked for */
 	int64_t  uid;                   /* 0: not known */
 	unsigned key;                   /* 0: key, 1: next_key */
@@ -33,6 +35,8 @@ struct odoo_peer {
 };
 struct odoos { struct odoo_peer **item; size_t n, cap; };
 void odoos_free(struct odoos *);
+struct odoo_place odoo_place(const struct tenant_odoo *);
+bool odoo_place_same(const struct odoo_place *, const struct odoo_place *);
 
 /* The call's turn: sends it, or says when to come again (at_ms), or ends it. */
 void odoo_go(struct courier *, struct call *, const struct tenant *, int64_t now_ms);

@@ -13,6 +13,7 @@
 #define PATIENCE_MS  (20 * MS_PER_S)    /* an asker that does not ask any more is gone */
 #define PULLS_MAX    64
 #define BY_CLOCK     8                  /* of them at once; more would keep out those that are asked for */
+#define RUN_MAX      4                  /* side by side */
 #define FIRST_MS     (60 * MS_PER_S)    /* after a start, the first of all tenants */
 #define AFTER_FAIL_MS (10 * 60 * MS_PER_S)
 
@@ -38,10 +39,22 @@ count(const struct pulls *all, bool over)
 	return n;
 }
 
+static struct pull_due *
+due_of(const struct pulls *all, const char *tenant)
+{
+	for (size_t i = 0; i < all->dues; i++)
+		if (strcmp(all->due[i].tenant, tenant) == 0)
+			return &all->due[i];
+	return NULL;
+}
+
 static void
 enqueue(struct pulls *all, struct pull *u)
 {
+	const struct pull_due *d = due_of(all, u->tenant);
 	struct pull **at = &all->first;
+	if (d)
+		u->place = d->place;
 	while (*at)
 		at = &(*at)->next;
 	*at = u;
@@ -59,15 +72,6 @@ waits(const struct pulls *all, const char *tenant)
 
 /* ---- when ------------------------------------------------------------------ */
 
-static struct pull_due *
-due_of(struct pulls *all, const char *tenant)
-{
-	for (size_t i = 0; i < all->dues; i++)
-		if (strcmp(all->due[i].tenant, tenant) == 0)
-			return &all->due[i];
-	return NULL;
-}
-
 static void
 learn_due(struct pulls *all, const struct tenant *t, int64_t now_ms)
 {
@@ -82,6 +86,7 @@ learn_due(struct pulls *all, const struct tenant *t, int64_t now_ms)
 		memcpy(d->tenant, name, sizeof(name));
 	}
 	d->listing = all->listing;
+	d->place = odoo_place(&t->odoo);
 	d->every_ms = t->odoo.url.len > 0 ? t->odoo.pull_ms : 0;
 	if (d->every_ms > 0 && d->at_ms > now_ms + d->every_ms)
 		d->at_ms = now_ms + d->every_ms;
@@ -201,13 +206,29 @@ clean(struct courier *c, int64_t now_ms)
 	}
 }
 
+/* One of the same tenant, or of the same Odoo, goes before. */
+static bool
+held(const struct pulls *all, const struct pull *u)
+{
+	for (const struct pull *v = all->first; v != u; v = v->next)
+		if (v->phase != PULL_OVER && (strcmp(v->tenant, u->tenant) == 0 || odoo_place_same(&v->place, &u->place)))
+			return true;
+	return false;
+}
+
+/* The one that has something to do: one a turn, for the loop has other work. */
 static struct pull *
 current(const struct pulls *all)
 {
-	struct pull *u = all->first;
-	while (u && u->phase == PULL_OVER)
-		u = u->next;
-	return u;
+	size_t running = 0;
+	for (struct pull *u = all->first; u && running < RUN_MAX; u = u->next) {
+		if (u->phase == PULL_OVER || held(all, u))
+			continue;
+		if (pull_ready(u))
+			return u;
+		running++;
+	}
+	return NULL;
 }
 
 void
@@ -227,14 +248,13 @@ int64_t
 pull_wait_ms(const struct courier *c, int64_t now_ms)
 {
 	const struct pulls *all = &c->pulls;
-	const struct pull *u = current(all);
 	const struct pull_due *due = count(all, false) < BY_CLOCK ? first_due(all) : NULL;
 	int64_t at = due ? due->at_ms : INT64_MAX;
 	if (c->stopping || !c->link.greeted)
 		return -1;
 	if (!all->known && !all->question && all->list_ms < at)
 		at = all->list_ms;
-	if (u && pull_ready(u))
+	if (current(all))
 		at = now_ms;
 	else if (all->first && at > now_ms + PATIENCE_MS)
 		at = now_ms + PATIENCE_MS;

@@ -13,11 +13,13 @@
  *
  * Which tenants there are is asked for after every greeting and whenever they
  * change, page by page.  Of those that are due a few wait at a time, the one
- * that is longest due first; the others stay due. */
+ * that is longest due first; the others stay due.  Some are read side by side,
+ * each from an Odoo of its own: one that hangs does not hold up the others. */
 #ifndef PONTE_COURIER_PULL_H
 #define PONTE_COURIER_PULL_H
 
 #include "app/courier/calls.h"
+#include "app/courier/odoo.h"
 #include "lib/buf.h"
 #include "lib/catalog.h"
 
@@ -35,9 +37,14 @@ enum pull_count {
 
 struct pull;
 /* When a tenant is pulled next. */
-struct pull_due { char tenant[65]; int64_t every_ms, at_ms; uint64_t listing; };       /* listing: that named it last */
+struct pull_due {
+	char              tenant[65];
+	int64_t           every_ms, at_ms;
+	uint64_t          listing;      /* that named it last */
+	struct odoo_place place;
+};
 struct pulls {
-	struct pull     *first;         /* the first runs, the others wait */
+	struct pull     *first;         /* the first ones run, the others wait */
 	struct pull_due *due;
 	size_t           dues, cap;
 	uint64_t         question;      /* which tenants there are */

@@ -13,6 +13,7 @@ struct pull {
 	enum pull_phase phase;
 	bool            ended;          /* and the log knows it */
 	char            tenant[65];
+	struct odoo_place place;        /* none: not known when it began to wait */
 	uint64_t        asker;          /* 0: nobody waits */
 	int64_t         asked_ms;
 	bool            dry_run;

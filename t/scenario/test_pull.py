@@ -226,3 +226,28 @@ def test_what_cannot_be_reached_is_said_with_the_setting_that_lets_it(make):
     assert "note:  tenant shop: its Odoo http://10.1.2.3:8069 is at a private address; delivery.allow_private must name 10.1.2.3:8069" in said, said
     assert "note:  tenant name: its hub http://[::1]:9/ is at a private address; delivery.allow_private must name [::1]:9" in said, said
     assert said.count("private address") == 2, "the peers' own are allowed, and a name is not judged"
+
+
+def test_an_odoo_that_hangs_holds_up_no_other(make):
+    odoos = []
+    for n in range(2):
+        odoo = OdooServer().start()
+        odoo.model("business.rule.item", description="text", rule_type="selection")
+        odoo.add("business.rule.item", name=f"Regra {n}", rule_type="product")
+        odoos.append(odoo)
+    i = make(allow=[o.url.split("//")[1] for o in odoos])
+    connect(i, odoos[0])
+    i.tenant("other", account=9, installation="two",
+             extra=f"    odoo: {{url: \"{odoos[1].url}\", db: shop, login: ponte, key_file: odoo.key, pull: 0}}\n")
+    go = threading.Event()
+    odoos[0].script = [{"method": "search_read", "until": go}]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(sync, i)
+        wait_for(lambda: any(r["method"] == "search_read" for r in odoos[0].requests), why="a page that hangs")
+        quick = i.run("tenant", "sync", "other", "--json", check=False)
+        hangs = not slow.done()
+        go.set()
+        assert quick.returncode == 0 and json.loads(quick.stdout)["permanent"] == 1, quick
+        assert hangs and slow.result()["permanent"] == 1
+    for odoo in odoos:
+        odoo.stop()

@@ -161,15 +161,16 @@ a_page_is_taken_in_parts(void)
 #define PAGE 200
 
 /* A keeper that has t0000 to tNNNN, all with an Odoo that is read once a minute. */
-struct keeper { int first, last; unsigned asked; bool fails; };
+struct keeper { int first, last; unsigned asked; bool fails; int places; };        /* places: of their Odoos; 0: one */
 
 static void
-tell_tenant(struct wire_writer *w, int n)
+tell_tenant(struct wire_writer *w, int n, int place)
 {
 	CLEANUP(buf_free) struct buf record = { 0 };
-	char name[8];
+	char name[8], db[16];
 	snprintf(name, sizeof(name), "t%04d", n);
-	const struct tenant t = { .name = slice_of(name), .odoo = { .given = true, .url = SLICE("http://erp/"), .db = SLICE("shop"),
+	snprintf(db, sizeof(db), "shop%d", place);
+	const struct tenant t = { .name = slice_of(name), .odoo = { .given = true, .url = SLICE("http://erp/"), .db = slice_of(db),
 		.pull_ms = 60 * MS_PER_S } };
 	if (tenant_encode(&t, &record) != 0)
 		abort();
@@ -186,11 +187,14 @@ keeper_answers(struct courier *c, struct keeper *k, int64_t now_ms)
 	while (wire_frame_read(buf_view(&c->link.out), &f) == 0) {
 		CU_ASSERT(f.kind == P_TENANT_LIST);
 		struct slice after = wire_text(f.payload, T_AFTER);
-		int from = after.len == 5 ? (int)strtol(after.ptr + 1, NULL, 10) + 1 : k->first, n = 0;
+		int n = 0, from = 0;
+		for (size_t i = 1; i < after.len; i++)
+			from = 10 * from + (after.ptr[i] - '0');
+		from = after.len > 0 ? from + 1 : k->first;
 		buf_clear(&out);
 		wire_begin(&w, &out, k->fails ? P_ERROR : P_TENANT_FOUND, f.request);
 		for (; !k->fails && from <= k->last && n < PAGE; n++)
-			tell_tenant(&w, from++);
+			tell_tenant(&w, from, k->places ? from % k->places : 0), from++;
 		if (!k->fails && from <= k->last)
 			wire_put_u64(&w, T_MORE, 1);
 		buf_consume(&c->link.out, WIRE_HEADER + f.payload.len);
@@ -245,6 +249,57 @@ everybody_has_a_turn(void)
 	courier_free(c);
 }
 
+static size_t
+reading(const struct courier *c, const char *tenant)
+{
+	size_t n = 0;
+	for (const struct pull *u = c->pulls.first; u; u = u->next)
+		n += u->phase == PULL_READING && (!tenant || strcmp(u->tenant, tenant) == 0);
+	return n;
+}
+
+static void
+different_odoos_are_read_side_by_side(void)
+{
+	/* clang-format off */
+	static const struct { const char *name; int tenants, places; size_t most; } row[] = {
+		{ "each has its own",                 20, 20, 4 },
+		{ "all share one",                    20,  0, 1 },
+		{ "two are shared by all",            20,  2, 2 },
+		{ "there is one tenant",               1,  1, 1 },
+	};
+	/* clang-format on */
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		struct keeper k = { .last = row[i].tenants - 1, .places = row[i].places };
+		struct courier *c = courier_with(64 * KIB);
+		int64_t now = NOW + 61 * MS_PER_S;
+		pull_greeted(c);
+		pull_tick(c, NOW);
+		keeper_answers(c, &k, NOW);
+		for (int n = 0; n < 20; n++)
+			pull_tick(c, now);
+		ROW(row[i].name, reading(c, NULL) == row[i].most);
+		ROW(row[i].name, pull_wait_ms(c, now) > 0);
+		/* One of an operator's beside it is of the same tenant: it waits. */
+		struct pull *u, *running = c->pulls.first;
+		if (pull_new(slice_of(running->tenant), &u) != 0)
+			abort();
+		u->place = running->place;
+		u->asker = 7;
+		u->asked_ms = now;
+		u->next = running->next;
+		running->next = u;
+		for (int n = 0; n < 20; n++)
+			pull_tick(c, now);
+		ROW(row[i].name, reading(c, running->tenant) == 1 && u->phase == PULL_NEW);
+		running->phase = PULL_OVER;
+		for (int n = 0; n < 20; n++)
+			pull_tick(c, now);
+		ROW(row[i].name, u->phase == PULL_READING && reading(c, NULL) == row[i].most);
+		courier_free(c);
+	}
+}
+
 static void
 the_clock_leaves_room(void)
 {
@@ -297,6 +352,7 @@ main(void)
 		{ "a keeper that hangs up is not asked for ever", a_keeper_that_hangs_up },
 		{ "a page is taken in parts, between which the loop goes on", a_page_is_taken_in_parts },
 		{ "every tenant's turn comes, and that of one that is removed does not", everybody_has_a_turn },
+		{ "different Odoos are read side by side, one by one at a time", different_odoos_are_read_side_by_side },
 		{ "those by the clock leave room for those that are asked for", the_clock_leaves_room },
 		{ "a keeper that cannot tell the tenants is asked again, later", a_keeper_that_cannot_list },
 	};
