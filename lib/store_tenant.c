@@ -125,8 +125,8 @@ count_waiting(struct store *s, struct slice name, int64_t id, char *reterr)
 	}
 	if (waiting == 0)
 		return 0;
-	snprintf(reterr, STORE_TEXT, "%" PRId64 " deliveries of " SLICE_FMT " still wait; let them end, or remove it with --force"
-	    " to drop them", waiting, SLICE_ARG(name));
+	snprintf(reterr, STORE_TEXT, "%" PRId64 " deliver%s of " SLICE_FMT " still wait%s; let %s end, or remove it with --force"
+	    " to drop %s", waiting, waiting == 1 ? "y" : "ies", SLICE_ARG(name), waiting == 1 ? "s" : "", waiting == 1 ? "it" : "them", waiting == 1 ? "it" : "them");
 	return STORE_E_CONFLICT;
 }
 

@@ -140,7 +140,7 @@ erase_contact(struct cli *cli, const struct options *o, const struct contact *c)
 			return EXIT_FAILED;
 		if (busy == 0 || o->dry_run || clock_mono_ms() > until)
 			break;
-		rows_progress("contact %" PRId64 ": %" PRIu64 " deliveries are on their way", c->id, busy);
+		rows_progress("contact %" PRId64 ": on their way: %" PRIu64, c->id, busy);
 		poll(NULL, 0, AGAIN_MS);
 	}
 	rows_progress("%s", "");
@@ -152,7 +152,7 @@ erase_contact(struct cli *cli, const struct options *o, const struct contact *c)
 	else
 		printf("contact %" PRId64 ": %s %" PRId64 " event%s\n", c->id, o->dry_run ? "would have erased" : "erased", count,
 		    count == 1 ? "" : "s");
-	return busy && !o->dry_run ? cli_fail("%" PRIu64 " deliveries of contact %" PRId64 " are still on their way; run it again", busy, c->id)
+	return busy && !o->dry_run ? cli_fail("%" PRIu64 " deliver%s of contact %" PRId64 " still on the way; run it again", busy, busy == 1 ? "y" : "ies", c->id)
 	    : EXIT_DONE;
 }
 

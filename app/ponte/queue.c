@@ -409,6 +409,11 @@ cmd_queue(struct cli *cli, int argc, char **argv)
 		return cli_usage("queue", "deliveries by number, or --all: not both");
 	if (strcmp(o.verb, "show") == 0 && o.ids == 0 && !o.has_event)
 		return cli_usage("queue", "show which delivery? give its number, or an event's id");
+	if ((strcmp(o.verb, "counts") == 0 || strcmp(o.verb, "destinations") == 0) &&
+	    (o.state || o.kind || o.has_event || o.after || o.older_us || o.newer_us || o.ids || o.all || o.limit != LIST_DEFAULT))
+		return cli_usage("queue", "queue %s takes --tenant and --json alone", o.verb);
+	if (o.all && !alters)
+		return cli_usage("queue", "--all is for retry, hold, release and drop");
 	if (o.dry_run && !alters)
 		return cli_usage("queue", "--dry-run is for retry, hold, release and drop");
 	if (o.body && strcmp(o.verb, "show") != 0)

@@ -103,8 +103,8 @@ ready(struct rotation *t)
 		n += behind(&board->api[i], mark);
 	scoreboard_close(board);
 	return n == 0 ? EXIT_DONE :
-	    cli_fail("the %s have not read the next key yet (%u of them): systemctl restart %s, then again; nothing was changed",
-	        t->key->readers, n, t->key->unit);
+	    cli_fail("the %s %s not read the next key yet (%u process%s): systemctl restart %s, then again; nothing was changed",
+	        t->key->readers, t->key->ring == TENANT_RING_OUTGOING ? "has" : "have", n, n == 1 ? "" : "es", t->key->unit);
 }
 
 /* ---- sealing anew ---- */

@@ -102,6 +102,7 @@ print_odoo(const struct tenant_odoo *o)
 	if (o->url.len > 0) {
 		printf("  db: " SLICE_FMT "\n  login: " SLICE_FMT "\n  key: %s\n  next_key: %s\n", SLICE_ARG(o->db), SLICE_ARG(o->login),
 		    set_or_none(o->key), set_or_none(o->next_key));
+		print_text(2, "lang", o->lang);
 		printf("  pace: %" PRId64 "ms\n  timeout: %" PRId64 "ms\n  pull: %" PRId64 "ms\n", o->pace_ms, o->timeout_ms, o->pull_ms);
 	}
 	printf("  secret: %s\n", set_or_none(o->secret));
@@ -274,6 +275,7 @@ static int
 fill_odoo(const struct tenant_odoo *o, struct json *to)
 {
 	if (set_text_if(to, "url", o->url) != 0 || set_text_if(to, "db", o->db) != 0 || set_text_if(to, "login", o->login) != 0 ||
+	    set_text_if(to, "lang", o->lang) != 0 ||
 	    set_secret(to, "key", o->key) != 0 || set_secret(to, "next_key", o->next_key) != 0 || set_secret(to, "secret", o->secret) != 0 ||
 	    json_set_text(to, "signature", slice_of(signatures[o->signature])) != 0 || json_set_int(to, "pace_ms", o->pace_ms) != 0 ||
 	    json_set_int(to, "timeout_ms", o->timeout_ms) != 0 || json_set_int(to, "pull_ms", o->pull_ms) != 0)

@@ -282,7 +282,8 @@ def test_an_import_fills_what_the_operators_file_left_open(make, tmp_path):
     assert "filled in account_7: Odoo https://odoo.example.com, its password, its token; stays: domain retail\n" in said, said
     odoo = shown(i, "account_7")["odoo"]
     assert (odoo["url"], odoo["db"], odoo["login"], odoo["key"]) == ("https://odoo.example.com", "padaria", "ponte", "set"), odoo
-    assert odoo["open"]["documents"] == ["127.0.0.1"]
+    assert odoo["open"]["documents"] == ["127.0.0.1"] and odoo["lang"] == "pt_BR"
+    assert "  lang: pt_BR\n" in i.run("tenant", "show", "account_7").stdout
     assert i.ask("GET", BASE + "/active", headers={"Authorization": "Bearer " + TOKEN}).status == 200
 
 
