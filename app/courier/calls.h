@@ -42,7 +42,9 @@ struct call {
 	void          (*done)(struct call *);
 	void           *context;
 	struct value   *value;          /* what Odoo said, in `memory` */
+	uint64_t        mark;           /* of the tenant's record that it was last sent with */
 	bool            absent;         /* this Odoo has no such model */
+	bool            too_large;      /* its answer; of less there may be one */
 	enum call_result result;        /* OVER */
 	struct buf      answer;
 	char            why[CALL_WHY];

@@ -109,7 +109,7 @@ keeper_ask_tenants(struct courier *c, struct slice after)
 }
 
 uint64_t
-keeper_ask_catalog(struct courier *c, struct slice tenant, struct slice packed)
+keeper_ask_catalog(struct courier *c, struct slice tenant, struct slice packed, int64_t age_ms)
 {
 	struct wire_writer w;
 	if (!c->link.greeted)
@@ -118,6 +118,7 @@ keeper_ask_catalog(struct courier *c, struct slice tenant, struct slice packed)
 	wire_put(&w, T_NAME, tenant);
 	wire_put(&w, T_LABEL, SLICE("pull"));
 	wire_put(&w, T_BODY, packed);
+	wire_put_i64(&w, T_AGE_MS, age_ms);
 	return asked(&c->link, &w);
 }
 

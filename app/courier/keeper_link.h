@@ -53,8 +53,8 @@ uint64_t keeper_ask_begin(struct courier *, uint64_t delivery, const struct chat
 void keeper_ask_claim(struct courier *, size_t max, int64_t now_ms);
 
 uint64_t keeper_ask_tenants(struct courier *, struct slice after);      /* a page of them: those behind that name */
-/* packed: shelves, by catalog_pack(). */
-uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, struct slice packed);
+/* packed: shelves, by catalog_pack(); age_ms: since it was begun to be read. */
+uint64_t keeper_ask_catalog(struct courier *, struct slice tenant, struct slice packed, int64_t age_ms);
 uint64_t keeper_ask_heard(struct courier *);
 uint64_t keeper_ask_caught_up(struct courier *, struct slice tenant, struct slice installation, int64_t since_us,
     int64_t through_us);

@@ -6,6 +6,7 @@
 #include "app/courier/courier.h"
 #include "app/courier/odoo.h"
 #include "app/courier/odoo_ask.h"
+#include "app/courier/odoo_peer.h"
 #include "lib/clock.h"
 #include "lib/crypt.h"
 #include "lib/log.h"
@@ -17,123 +18,7 @@
 #define TRIES_MAX   5                           /* requests of one call, logins and types among them */
 #define ANSWER_MAX  (64 * MIB)
 #define CONNECT_MS  (10 * MS_PER_S)
-
-/* ---- peers --------------------------------------------------------------- */
-
-static void
-forget_models(struct odoo_peer *p)
-{
-	for (size_t i = 0; i < p->models; i++)
-		odoo_fields_free(p->model[i].fields);
-	p->models = 0;
-	p->models_old = false;
-}
-
-void
-odoos_free(struct odoos *all)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		forget_models(all->item[i]);
-		free(all->item[i]);
-	}
-	free(all->item);
-	*all = (struct odoos){ .item = NULL };
-}
-
-struct odoo_place
-odoo_place(const struct tenant_odoo *o)
-{
-	struct odoo_place place;
-
-	crypt_sha256(o->url, place.hash);
-	crypt_sha256(o->db, place.hash + CRYPT_SHA256);
-	return place;
-}
-
-bool
-odoo_place_same(const struct odoo_place *a, const struct odoo_place *b)
-{
-	return memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
-}
-
-static struct odoo_peer *
-known_peer(const struct odoos *all, struct slice tenant)
-{
-	for (size_t i = 0; i < all->n; i++)
-		if (slice_eq(slice_of(all->item[i]->tenant), tenant))
-			return all->item[i];
-	return NULL;
-}
-
-/* NULL: out of memory. */
-static struct odoo_peer *
-peer_of(struct odoos *all, const struct call *call)
-{
-	struct odoo_peer *p = known_peer(all, slice_of(call->tenant));
-
-	if (!p) {
-		if (array_grow((void **)&all->item, &all->cap, all->n, sizeof(*all->item)) < 0 || !(p = calloc(1, sizeof(*p))))
-			return NULL;
-		memcpy(p->tenant, call->tenant, sizeof(p->tenant));
-		all->item[all->n++] = p;
-	}
-	return p;
-}
-
-void
-odoo_learn_anew(struct courier *c, struct slice tenant)
-{
-	struct odoo_peer *p = known_peer(&c->odoos, tenant);
-
-	if (p)
-		p->models_old = true;
-}
-
-/* Another record: another Odoo, perhaps, and other keys.  Never while it is busy:
- * what the answer says is true of the old ones. */
-static void
-renew(struct odoo_peer *p, uint64_t mark, const struct tenant *t)
-{
-	if (p->mark == mark)
-		return;
-	forget_models(p);
-	p->mark = mark;
-	p->known = false;
-	p->uid = 0;
-	p->key = p->refused = 0;
-	p->refused_until_ms = 0;
-	p->breaker = (struct breaker){ .failures = 0 };
-	p->pace_ms = t->odoo.pace_ms;
-	p->place = odoo_place(&t->odoo);
-}
-
-static const struct odoo_fields *
-fields_of(const struct odoo_peer *p, struct slice model)
-{
-	for (size_t i = 0; i < p->models; i++)
-		if (slice_eq(model, slice_of(p->model[i].name)))
-			return p->model[i].fields;
-	return NULL;
-}
-
-/* A call to that place is under way, whoever asks: DEST_NEVER.  Else when the
- * pause after the last one ends. */
-static int64_t
-free_at_ms(const struct odoos *all, const struct odoo_peer *p)
-{
-	int64_t at = 0;
-
-	for (size_t i = 0; i < all->n; i++) {
-		const struct odoo_peer *q = all->item[i];
-		if (!odoo_place_same(&q->place, &p->place))
-			continue;
-		if (q->busy)
-			return DEST_NEVER;
-		if (q->next_ms > at)
-			at = q->next_ms;
-	}
-	return at;
-}
+#define KEY_PART    4                           /* of a key, that is not shown either */
 
 /* ---- sending ------------------------------------------------------------- */
 
@@ -170,6 +55,12 @@ write_step(struct call *call, const struct odoo_login *login)
 	return odoo_xmlrpc.execute(login, q->model, q->method, q->args, q->kwargs, call->memory, &call->body);
 }
 
+static bool
+writes(const struct call *call)
+{
+	return call->odoo->step == STEP_EXECUTE && !call->odoo->reads;
+}
+
 static void
 send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t now_ms)
 {
@@ -202,12 +93,14 @@ send_step(struct courier *c, struct call *call, struct odoo_peer *p, const struc
 		const struct client_request request = {
 			.method = HTTP_M_POST, .url = url, .header = &type, .headers = 1, .body = buf_view(&call->body),
 			.connect_ms = CONNECT_MS, .total_ms = left < o->timeout_ms ? left : o->timeout_ms, .answer_max = ANSWER_MAX,
-			.once = call->odoo->step == STEP_EXECUTE && !call->odoo->reads,
+			.once = writes(call),
 		};
 		breaker_start(&p->breaker, now_ms);
 		p->busy = true;
 		call_send(c, call, &request);
 		p->busy = call->state == CALL_S_SENT;
+		if (!p->busy)
+			breaker_end(&p->breaker, &c->dests.rules, BREAKER_NOTHING, now_ms, 0);
 	}
 	if (key.len > 0)
 		crypt_wipe((char *)(uintptr_t)key.ptr, key.len);
@@ -224,15 +117,12 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 	}
 	if (!call->odoo && !odoo_ask_read(call))
 		return;
-	if (!(p = peer_of(&c->odoos, call))) {
+	if (!(p = odoo_peer_of(&c->odoos, call))) {
 		call_over(call, CALL_BUSY, "out of memory");
 		return;
 	}
-	if (!p->busy)
-		renew(p, where_mark(&c->where, slice_of(call->tenant)), t);
-	if (!p->busy && p->models_old)
-		forget_models(p);
-	int64_t free_ms = free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
+	odoo_peer_renew(p, where_mark(&c->where, slice_of(call->tenant)), t);
+	int64_t free_ms = odoo_free_at_ms(&c->odoos, p), wait_ms = breaker_wait_ms(&p->breaker, now_ms);
 	if (p->refused_until_ms > now_ms)
 		call_over(call, CALL_DENIED, "Odoo refused login and key; it is asked again when the tenant is imported anew, or in %lld s",
 		    (long long)(p->refused_until_ms - now_ms) / 1000);
@@ -241,7 +131,7 @@ odoo_go(struct courier *c, struct call *call, const struct tenant *t, int64_t no
 	else if (wait_ms > 0)
 		call_over(call, CALL_UNREACHABLE, "Odoo did not answer lately; it is asked again in %lld s", (long long)(wait_ms + 999) / 1000);
 	else {
-		const struct odoo_fields *known = fields_of(p, call->odoo->model);
+		const struct odoo_fields *known = odoo_peer_fields(p, call->odoo->model);
 		call->odoo->step = !p->known ? STEP_VERSION : p->uid == 0 ? STEP_LOGIN : odoo_ask_wants_types(call->odoo) && !known ? STEP_TYPES : STEP_EXECUTE;
 		if (call->odoo->step == STEP_EXECUTE && known)
 			odoo_ask_trim(call->odoo, known, call->memory);
@@ -276,10 +166,8 @@ retry(struct call *call, enum call_result otherwise, const char *why, int64_t no
 static void
 no_answer(struct call *call, const char *why, bool sent, bool late, int64_t now_ms)
 {
-	bool writes = call->odoo->step == STEP_EXECUTE && !call->odoo->reads;
-
-	if (writes && sent)
-		call_over(call, CALL_UNKNOWN, "it was sent, and no answer came (%s): perhaps it is done", why);
+	if (writes(call) && sent)
+		call_over(call, CALL_UNKNOWN, "it was sent, and no good answer came (%s): perhaps it is done", why);
 	else if (late)
 		call_over(call, CALL_DEADLINE, "Odoo did not answer in time");
 	else
@@ -296,6 +184,11 @@ refused(struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t 
 		return;
 	}
 	p->uid = 0;
+	/* The uid of before is none any more, perhaps: a database was restored. */
+	if (call->odoo->step > STEP_LOGIN && !call->odoo->logged_in) {
+		again(call, 0, now_ms);
+		return;
+	}
 	p->refused |= 1u << p->key;
 	if ((other == 0 || t->odoo.next_key.len > 0) && !(p->refused & 1u << other)) {
 		p->key = other;
@@ -308,20 +201,6 @@ refused(struct call *call, struct odoo_peer *p, const struct tenant *t, int64_t 
 	log_event(LOG_ALARM, "odoo-key-refused", LOG_STR("tenant", p->tenant), LOG_TEXT("url", t->odoo.url), LOG_TEXT("login", t->odoo.login),
 	    LOG_STR("next", "make a key in Odoo, and import the tenant with it"));
 	call_over(call, CALL_DENIED, "Odoo refuses login and key");
-}
-
-static void
-learn_model(struct odoo_peer *p, struct slice model, const struct value *types)
-{
-	struct odoo_fields *fields;
-
-	if (model.len >= sizeof(p->model[0].name) || odoo_fields_new(types, &fields) != 0)
-		return;
-	if (p->models == ODOO_MODELS)
-		forget_models(p);
-	struct odoo_model *m = &p->model[p->models++];
-	snprintf(m->name, sizeof(m->name), SLICE_FMT, SLICE_ARG(model));
-	m->fields = fields;
 }
 
 /* value NULL: it does not want to say.  t NULL: it is asked again. */
@@ -345,7 +224,7 @@ found(struct odoo_peer *p, const struct tenant *t, const struct value *value)
 static void
 give(struct call *call, const struct odoo_peer *p, struct value *value)
 {
-	const struct odoo_fields *known = fields_of(p, call->odoo->model);
+	const struct odoo_fields *known = odoo_peer_fields(p, call->odoo->model);
 
 	for (struct value *row = known && value->type == VALUE_LIST ? value->in.first : NULL; row; row = row->next)
 		odoo_give_types(row, known);
@@ -370,17 +249,19 @@ understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struc
 			return;
 		}
 		p->uid = answer->value->number;
-		p->refused = 0;
+		call->odoo->logged_in = true;
 		again(call, 0, now_ms);
 		return;
 	case STEP_TYPES:
-		learn_model(p, call->odoo->model, answer->value);
-		if (fields_of(p, call->odoo->model))
+		p->refused = 0;
+		odoo_peer_learn(p, call->odoo->model, answer->value);
+		if (odoo_peer_fields(p, call->odoo->model))
 			again(call, 0, now_ms);
 		else
 			call_over(call, CALL_FAULT, "Odoo's description of a model cannot be read");
 		return;
 	case STEP_EXECUTE:
+		p->refused = 0;
 		give(call, p, answer->value);
 		return;
 	}
@@ -390,8 +271,9 @@ understood(struct call *call, struct odoo_peer *p, const struct tenant *t, struc
  * perhaps.  Who asked is given the answer, it came from where it was asked of; but
  * what wants the record, or goes before, has another turn, which fetches it. */
 static void
-judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, bool of_odoo, int64_t now_ms)
+judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odoo_answer *answer, unsigned status, int64_t now_ms)
 {
+	bool of_odoo = status == HTTP_OK && answer->outcome != ODOO_NOT_ODOO;
 	if (!t && call->odoo->step != STEP_EXECUTE && answer->outcome != ODOO_OK) {
 		retry(call, CALL_FAULT, answer->why, now_ms);
 		return;
@@ -419,10 +301,16 @@ judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odo
 		call_over(call, CALL_APPLIED, "%s", answer->why);
 		return;
 	case ODOO_NOT_ODOO:
-		call_over(call, CALL_UNREACHABLE, "%s", answer->why);
+		if (status == HTTP_OK && writes(call))
+			no_answer(call, answer->why, true, false, now_ms);
+		else
+			call_over(call, CALL_UNREACHABLE, "%s%s" SLICE_FMT, answer->why, t ? " " : "", SLICE_ARG(t ? t->odoo.url : SLICE("")));
 		return;
 	case ODOO_UNREADABLE:
-		call_over(call, call->odoo->reads ? CALL_FAULT : CALL_UNKNOWN, "%s", answer->why);
+		if (writes(call))
+			no_answer(call, answer->why, true, false, now_ms);
+		else
+			call_over(call, CALL_FAULT, "%s", answer->why);
 		return;
 	case ODOO_NO_DATABASE:
 	case ODOO_NOT_ALLOWED:
@@ -437,48 +325,74 @@ judge(struct call *call, struct odoo_peer *p, const struct tenant *t, struct odo
 			return;
 		}
 		/* Of a model's description: there is no such model. */
-		call->absent = call->odoo->step == STEP_TYPES;
+		call->absent = call->odoo->step == STEP_TYPES && answer->outcome == ODOO_REFUSED;
 		call_over(call, CALL_FAULT, "%s: %s", odoo_outcome_text(answer->outcome), answer->why);
 		return;
 	}
 }
 
+/* A fault may repeat what it was asked with, cut at its end. */
 static void
-free_peer(struct courier *c, struct odoo_peer *p, int64_t now_ms)
+hide_key(struct courier *c, struct call *call, const struct odoo_peer *p, const struct tenant *t, char *why)
 {
-	p->busy = false;
-	p->next_ms = now_ms + p->pace_ms;
-	/* All who wait look again: whoever shares the place, and its record may have changed. */
-	for (struct call *other = c->calls.first; other; other = other->next)
-		if (other->state == CALL_S_TURN && other->at_ms == DEST_NEVER)
-			other->at_ms = now_ms;
+	struct slice key = { NULL, 0 };
+	size_t n = strlen(why);
+
+	if (!t || where_odoo_key(&c->key, t, p->key != 0, call->memory, &key) != 0) {
+		why[0] = '\0';
+		return;
+	}
+	for (char *at; key.len > 0 && (at = memmem(why, n, key.ptr, key.len));)
+		memset(at, '*', key.len);
+	for (size_t k = key.len < n ? key.len : n; k >= KEY_PART; k--)
+		if (memcmp(why + n - k, key.ptr, k) == 0)
+			memset(why + n - k, '*', k);
+	if (key.len > 0)
+		crypt_wipe((char *)(uintptr_t)key.ptr, key.len);
+}
+
+static void
+failed(struct courier *c, struct call *call, struct odoo_peer *p, const struct client_result *res, int64_t now_ms)
+{
+	bool ours = res->error == CLIENT_E_REFUSED_ADDRESS || res->error == CLIENT_E_URL, late;
+	const char *why = res->error == CLIENT_E_CUT ? "it closed the connection without an answer" : client_error_text(res->error);
+
+	/* What another try would not change says nothing of that Odoo. */
+	call->too_large = res->error == CLIENT_E_TOO_LARGE;
+	breaker_end(&p->breaker, &c->dests.rules, ours || call->too_large ? BREAKER_NOTHING : BREAKER_BAD, now_ms, crypt_random32());
+	late = res->error == CLIENT_E_TIMEOUT_TOTAL && now_ms >= call->deadline_ms - 1;
+	if ((ours || call->too_large) && !(writes(call) && res->sent))
+		call_over(call, ours ? CALL_UNREACHABLE : CALL_FAULT, "%s", why);
+	else
+		no_answer(call, why, res->sent, late, now_ms);
 }
 
 void
 odoo_came(struct courier *c, struct call *call, const struct client_result *res, int64_t now_ms)
 {
 	const struct tenant *t = where_tenant(&c->where, slice_of(call->tenant));
-	struct odoo_peer *p = known_peer(&c->odoos, slice_of(call->tenant));
+	struct odoo_peer *p = odoo_peer_known(&c->odoos, slice_of(call->tenant));
 	struct odoo_answer answer = { .outcome = ODOO_OK };
 
 	REQUIRE(p);     /* it was there when the call was sent */
 	if (where_mark(&c->where, slice_of(call->tenant)) != p->mark)
 		t = NULL;
-	free_peer(c, p, now_ms);
+	call->mark = p->mark;
+	odoo_peer_free(c, p, now_ms);
 	if (res->error != CLIENT_OK) {
-		bool late = res->error == CLIENT_E_TIMEOUT_TOTAL && now_ms >= call->deadline_ms - 1;
-		breaker_end(&p->breaker, &c->dests.rules, BREAKER_BAD, now_ms, crypt_random32());
-		no_answer(call, res->error == CLIENT_E_CUT ? "it closed the connection without an answer" : client_error_text(res->error),
-		    res->sent, late, now_ms);
+		failed(c, call, p, res, now_ms);
 		return;
 	}
 	if (odoo_xmlrpc.read(res->status, res->content_type, res->body, call->memory, &answer) < 0) {
+		breaker_end(&p->breaker, &c->dests.rules, BREAKER_NOTHING, now_ms, 0);
 		call_over(call, CALL_BUSY, "out of memory");
 		return;
 	}
 	bool of_odoo = res->status == HTTP_OK && answer.outcome != ODOO_NOT_ODOO;
 	breaker_end(&p->breaker, &c->dests.rules, of_odoo ? BREAKER_GOOD : BREAKER_BAD, now_ms, crypt_random32());
+	if (answer.outcome != ODOO_OK)
+		hide_key(c, call, p, t, answer.why);
 	if (answer.dropped)
 		log_event(LOG_NOTICE, "odoo-characters-dropped", LOG_STR("tenant", p->tenant), LOG_INT("count", answer.dropped));
-	judge(call, p, t, &answer, of_odoo, now_ms);
+	judge(call, p, t, &answer, res->status, now_ms);
 }

@@ -90,6 +90,9 @@ odoo_ask_trim(const struct odoo_ask *q, const struct odoo_fields *known, struct 
 		if (v->type != VALUE_TEXT || odoo_field_type(known, v->text) != ODOO_T_NONE)
 			value_add(kept, v);
 	}
+	/* None at all would be all that there are. */
+	if (!kept->in.first)
+		value_add(kept, value_text(a, SLICE("id")));
 	list->in = kept->in;
 }
 

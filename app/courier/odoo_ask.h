@@ -11,6 +11,7 @@ struct odoo_ask {
 	struct slice  model, method;
 	struct value *args, *kwargs;            /* kwargs NULL: none */
 	bool          reads;
+	bool          logged_in;                /* for this very call */
 	enum odoo_step step;
 	bool          anew;                     /* the types were asked for again */
 };

@@ -10,6 +10,7 @@
 #include "lib/catalog_item.h"
 #include "lib/catalog_wire.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/odoo/odoo.h"
 
 #define MEMORY_MAX (256 * MIB)
@@ -20,6 +21,8 @@
 #define SOME_BYTES (256 * KIB)
 #define BESIDE     (16 * KIB)   /* in a frame, beside what is packed */
 #define LOST_MAX   3
+#define BEGUN_MAX  3
+#define ROWS_MAX   500000       /* of one model, with those that are not shown */
 
 /* Models of the addons, and the shelf each fills.  Fields that an Odoo does not
  * have are left out on the way (odoo.c): the generations of the addons differ. */
@@ -45,6 +48,7 @@ pull_new(struct slice tenant, struct pull **ret)
 		return -ENOMEM;
 	}
 	snprintf(u->tenant, sizeof(u->tenant), SLICE_FMT, SLICE_ARG(tenant));
+	u->page_max = PAGE;
 	*ret = u;
 	return 0;
 }
@@ -79,6 +83,29 @@ fail(struct pull *u, const char *why, ...)
 	u->phase = PULL_OVER;
 }
 
+/* What is read belongs together: of one record of the tenant, and nothing was
+ * pushed meanwhile.  Else it is read again, but not for ever. */
+static void
+begin_again(struct pull *u, const char *why)
+{
+	if (++u->begun == BEGUN_MAX) {
+		fail(u, "%s, %d times", why, BEGUN_MAX);
+		return;
+	}
+	for (size_t i = 0; i < PULL_SHELVES; i++) {
+		u->shelf[i].n = 0;
+		u->shelf[i].absent = false;
+		u->count[models[i].count] = 0;
+	}
+	u->count[PULL_N_READ] = 0;
+	arena_reset(u->memory);
+	buf_clear(&u->packed);
+	u->model = u->rows_all = 0;
+	u->last_id = 0;
+	u->mark = 0;
+	u->phase = PULL_NEW;
+}
+
 /* ---- records as items ------------------------------------------------------------ */
 
 /* What the addon would not push is left out: archived, hidden, or a draft. */
@@ -96,8 +123,11 @@ take_record(struct pull *u, const struct value *record, size_t *bytes)
 		.type = arena_copy(a, odoo_text(record, models[i].type)),
 	};
 	*bytes += item.name.len + item.description.len;
+	/* Not in order, or not what was asked for: what is missing would be taken away. */
+	if (record->type != VALUE_RECORD || id <= u->last_id || !value_get(record, "name"))
+		return -EPROTO;
 	u->count[PULL_N_READ]++;
-	u->last_id = id > u->last_id ? id : u->last_id;
+	u->last_id = id;
 	if (!odoo_bool(record, "active", true) || !odoo_bool(record, "visible_in_ai", true) || item.name.len == 0
 	    || (state.len > 0 && !slice_eq(state, SLICE("active"))))
 		return 0;
@@ -127,24 +157,31 @@ page_came(struct pull *u, struct call *call)
 	call->memory = NULL;
 	u->row = page->in.first;
 	u->rows = value_count(page);
-	u->before = u->last_id;
+	u->rows_all += u->rows;
 	u->phase = PULL_TAKING;
 }
 
+static void
+next_model(struct pull *u)
+{
+	u->model++;
+	u->last_id = 0;
+	u->rows_all = 0;
+}
+
+/* A server may have a limit of its own below ours: only an empty page is the last. */
 static void
 page_taken(struct pull *u)
 {
 	arena_free(u->page);
 	u->page = NULL;
 	u->phase = PULL_READ;
-	if (u->rows > 0 && u->last_id == u->before) {
-		fail(u, "Odoo's page of records cannot be understood");
-	} else if (u->shelf[u->model].n > ITEMS_MAX) {
+	if (u->shelf[u->model].n > ITEMS_MAX)
 		fail(u, "there are more than 20000 of one kind");
-	} else if (u->rows < PAGE) {
-		u->model++;
-		u->last_id = 0;
-	}
+	else if (u->rows_all > ROWS_MAX)
+		fail(u, "there are more than 500000 records of one kind, with those that are not shown");
+	else if (u->rows == 0)
+		next_model(u);
 }
 
 static void
@@ -155,7 +192,7 @@ take_some(struct pull *u)
 	for (int n = 0; u->row && n < SOME && bytes < SOME_BYTES && r == 0; n++, u->row = u->row->next)
 		r = take_record(u, u->row, &bytes);
 	if (r < 0)
-		fail(u, "out of memory");
+		fail(u, "%s", r == -EPROTO ? "Odoo's page of records is not in the order of their ids, or not of records with a name" : "out of memory");
 	else if (!u->row)
 		page_taken(u);
 }
@@ -168,11 +205,20 @@ on_page(struct call *call)
 	struct pull *u = call->context;
 	u->count[PULL_N_REQUESTS] += call->tries;
 	u->phase = PULL_READ;
+	if (call->mark != 0 && u->mark != 0 && call->mark != u->mark) {
+		begin_again(u, "the tenant's record was changed while its Odoo was read");
+		return;
+	}
+	u->mark = call->mark;
 	if (call->result == CALL_DONE) {
 		page_came(u, call);
 	} else if (call->absent) {
-		u->shelf[u->model++].absent = true;
-		u->last_id = 0;
+		log_event(LOG_NOTICE, "pull-model-absent", LOG_STR("tenant", u->tenant), LOG_STR("model", models[u->model].model),
+		    LOG_STR("why", call->why));
+		u->shelf[u->model].absent = true;
+		next_model(u);
+	} else if (call->too_large && u->page_max > 1) {
+		u->page_max /= 2;
 	} else {
 		fail(u, "%s", call->why[0] ? call->why : "Odoo did not answer");
 	}
@@ -186,9 +232,11 @@ ask_page(struct courier *c, struct pull *u, int64_t now_ms)
 	struct slice lang = t ? t->odoo.lang : SLICE("");
 	int r = buf_printf(&q, "{\"model\":\"%s\",\"method\":\"search_read\",\"args\":[[[\"id\",\">\",%" PRId64 "]]],\"kwargs\":{\"fields\":[%s],"
 	    "\"limit\":%d,\"order\":\"id\",\"context\":{\"active_test\":false,\"bin_size\":true%s" SLICE_FMT "%s}}}", models[u->model].model,
-	    u->last_id, models[u->model].fields, PAGE, lang.len ? ",\"lang\":\"" : "", SLICE_ARG(lang), lang.len ? "\"" : "");
-	if (u->phase == PULL_NEW)
+	    u->last_id, models[u->model].fields, u->page_max, lang.len ? ",\"lang\":\"" : "", SLICE_ARG(lang), lang.len ? "\"" : "");
+	if (u->phase == PULL_NEW) {
+		u->began_ms = now_ms;
 		odoo_learn_anew(c, slice_of(u->tenant));
+	}
 	if (r == 0)
 		r = call_odoo(c, slice_of(u->tenant), buf_view(&q), now_ms + PAGE_MS, on_page, u, now_ms);
 	if (r < 0)
@@ -232,9 +280,9 @@ pack(struct courier *c, struct pull *u)
 }
 
 static void
-put(struct courier *c, struct pull *u)
+put(struct courier *c, struct pull *u, int64_t now_ms)
 {
-	u->question = keeper_ask_catalog(c, slice_of(u->tenant), buf_view(&u->packed));
+	u->question = keeper_ask_catalog(c, slice_of(u->tenant), buf_view(&u->packed), now_ms - u->began_ms);
 	if (!u->question)
 		fail(u, "out of memory");
 }
@@ -247,7 +295,7 @@ pull_go(struct courier *c, struct pull *u, int64_t now_ms)
 	if (u->phase == PULL_TAKING)
 		take_some(u);
 	else if (u->phase == PULL_PUT)
-		put(c, u);
+		put(c, u, now_ms);
 	else if (u->model == PULL_SHELVES)
 		pack(c, u);
 	else
@@ -259,6 +307,10 @@ pull_stored(struct pull *u, const struct wire_frame *f)
 {
 	struct slice why = wire_text(f->payload, T_REASON);
 	u->question = 0;
+	if (f->kind == P_ERROR && wire_u64(f->payload, T_CODE, 0) == E_NEWER) {
+		begin_again(u, "an addon pushed while its Odoo was read");
+		return;
+	}
 	if (f->kind != P_CATALOG_PUT_OK) {
 		fail(u, "the keeper: " SLICE_FMT, SLICE_ARG(why));
 	} else {

@@ -19,12 +19,15 @@ struct pull {
 	bool            dry_run;
 	uint64_t        question;
 	unsigned        lost;           /* questions that had no answer */
+	unsigned        begun;          /* how often it began: what was read was of before, perhaps */
+	int64_t         began_ms;
+	uint64_t        mark;           /* of the tenant's record that it reads with; 0: nothing came yet */
+	int             page_max;       /* records of a page */
 	size_t          model;          /* the one that is read */
 	int64_t         last_id;
 	struct arena   *page;           /* TAKING: the memory of what came */
 	const struct value *row;        /* the next of it; NULL: all are taken */
-	size_t          rows;
-	int64_t         before;         /* last_id when it was asked for */
+	size_t          rows, rows_all; /* of the page, of the model */
 	struct arena   *memory;
 	struct words   *words;
 	struct { struct catalog_item *item; size_t n, cap; bool absent; } shelf[PULL_SHELVES];

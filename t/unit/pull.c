@@ -151,9 +151,31 @@ a_page_is_taken_in_parts(void)
 			ROW(row[i].name, u->count[PULL_N_READ] - before <= row[i].most);
 		}
 		ROW(row[i].name, u->phase == PULL_READING && u->count[PULL_N_READ] == row[i].n && u->shelf[0].n == row[i].n);
-		ROW(row[i].name, u->model == 1);
+		ROW(row[i].name, u->model == (row[i].n == 0));
 		courier_free(c);
 	}
+}
+
+static void
+a_page_that_is_too_large(void)
+{
+	struct courier *c = courier_with(64 * KIB);
+	struct pull *u;
+	if (pull_new(SLICE("shop"), &u) != 0)
+		abort();
+	c->pulls.first = u;
+	for (int max = u->page_max; max >= 1; max /= 2) {
+		CU_ASSERT(u->page_max == max);
+		pull_go(c, u, NOW);
+		struct call *call = c->calls.first;
+		CU_ASSERT_FATAL(call != NULL && call->done != NULL);
+		call->result = CALL_FAULT;
+		call->too_large = true;
+		call->done(call);
+		calls_free(&c->calls);
+	}
+	CU_ASSERT(u->phase == PULL_OVER && u->why[0] != '\0');
+	courier_free(c);
 }
 
 /* ---- when ---- */
@@ -351,6 +373,7 @@ main(void)
 		{ "what is read is put, or it is said why not", what_is_read },
 		{ "a keeper that hangs up is not asked for ever", a_keeper_that_hangs_up },
 		{ "a page is taken in parts, between which the loop goes on", a_page_is_taken_in_parts },
+		{ "a page that is too large is asked for in halves", a_page_that_is_too_large },
 		{ "every tenant's turn comes, and that of one that is removed does not", everybody_has_a_turn },
 		{ "different Odoos are read side by side, one by one at a time", different_odoos_are_read_side_by_side },
 		{ "those by the clock leave room for those that are asked for", the_clock_leaves_room },
