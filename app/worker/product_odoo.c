@@ -27,6 +27,15 @@ ask_odoo(struct request *r, int64_t ms, struct asked *ret, struct buf *question,
 	return ask(r, CALL_ODOO, buf_view(question), ms, ret);
 }
 
+/* It came, and is not what was asked for; false, for a return. */
+static bool
+answer_wrong(struct asked *ret, struct slice why)
+{
+	json_free(ret->answer);
+	*ret = (struct asked){ .kind = CALL_ODOO, .result = CALL_FAULT, .why = why };
+	return false;
+}
+
 static int
 put_ids(struct buf *out, const int64_t *id, size_t n)
 {
@@ -47,7 +56,9 @@ odoo_products_read(struct request *r, const int64_t *id, size_t n, int64_t ms, s
 		e = put_ids(&q, id, n);
 	if (e == 0)
 		e = buf_append_slice(&q, SLICE("],\"kwargs\":{\"fields\":" FIELDS "}}"));
-	return ask_odoo(r, ms, ret, &q, e);
+	if (!ask_odoo(r, ms, ret, &q, e))
+		return false;
+	return json_type_of(ret->answer) == JSON_ARRAY || answer_wrong(ret, SLICE("Odoo answers in something else than records"));
 }
 
 bool
@@ -79,11 +90,7 @@ odoo_products_count(struct request *r, struct slice domain, int64_t ms, int64_t 
 
 	if (!ask_odoo(r, ms, ret, &q, e))
 		return false;
-	if (json_int(ret->answer, ret_n) == 0)
-		return true;
-	ret->result = CALL_FAULT;
-	ret->why = SLICE("Odoo counts in something else than numbers");
-	return false;
+	return json_int(ret->answer, ret_n) == 0 || answer_wrong(ret, SLICE("Odoo counts in something else than numbers"));
 }
 
 struct slice

@@ -24,6 +24,10 @@ make_item(struct shelf *s, const struct product *p, struct catalog_item *ret)
 {
 	struct arena *a = s->r->arena;
 
+	if (p->gone) {
+		*ret = (struct catalog_item){ .kind = CATALOG_K_PRODUCT, .odoo_id = p->id, .key = arena_printf(a, "%" PRId64, p->id) };
+		return 0;
+	}
 	*ret = (struct catalog_item){
 		.kind = CATALOG_K_PRODUCT, .odoo_id = p->id, .key = arena_printf(a, "%" PRId64, p->id),
 		.name = p->name, .description = p->description,
@@ -33,22 +37,46 @@ make_item(struct shelf *s, const struct product *p, struct catalog_item *ret)
 	return shelf_seal(s, ret);
 }
 
+static void
+take_there(void *context, const struct catalog_item *item)
+{
+	(void)item;
+	*(bool *)context = true;
+}
+
+/* Has the shelf anything of it?  False: the request is answered. */
+static bool
+is_there(struct request *r, int64_t id, bool *ret)
+{
+	struct catalog *c = catalogue_of(r, CATALOG_BIT(CATALOG_K_PRODUCT));
+
+	*ret = false;
+	return c && (catalog_find(c, r->tenant, CATALOG_K_PRODUCT, arena_printf(r->arena, "%" PRId64, id), take_there, ret) == 0
+	    || catalogue_failed(r));
+}
+
 bool
 products_store(struct request *r, const struct product *p, size_t n)
 {
 	CLEANUP(words_freep) struct words *words = NULL;
-	struct catalog_item *item = arena_take(r->arena, (n ? n : 1) * sizeof(*item));
+	struct catalog_item *item = arena_take(r->arena, n * sizeof(*item));
 	struct shelf s = { .r = r };
-	bool same;
+	size_t items = 0;
+	bool same, there;
 	int e = item ? words_new(&words) : -ENOMEM;
 
 	s.words = words;
-	for (size_t i = 0; i < n && e == 0; i++)
-		e = make_item(&s, &p[i], &item[i]);
+	for (size_t i = 0; i < n && e == 0; i++) {
+		/* What was never there would leave its key behind. */
+		if (p[i].gone && !is_there(r, p[i].id, &there))
+			return false;
+		if (!p[i].gone || there)
+			e = make_item(&s, &p[i], &item[items++]);
+	}
 	if (e < 0 || arena_overflowed(r->arena))
 		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	const struct catalog_shelf_push push = { .kind = CATALOG_K_PRODUCT, .item = item, .items = n };
-	return shelf_push(r, &push, 1, "products", arena_printf(r->arena, "%zu named", n), &same);
+	const struct catalog_shelf_push push = { .kind = CATALOG_K_PRODUCT, .item = item, .items = items };
+	return items == 0 || shelf_push(r, &push, 1, "products", arena_printf(r->arena, "%zu named", n), &same);
 }
 
 struct stored { struct request *r; struct product *p; int failed; };

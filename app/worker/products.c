@@ -34,20 +34,52 @@ read_product(struct request *r, struct json **ret, int64_t *ret_id)
 	return api_account(r) && (r->params > 0 ? api_body_optional(r, ret) : api_body(r, ret)) && read_id(r, *ret, ret_id);
 }
 
-static void
-fill_product(const struct json *record, struct product *p)
+/* NULL: Odoo named none of that id. */
+static const struct json *
+record_of(const struct json *list, int64_t id)
 {
-	const struct json *id;
+	const struct json *one, *value;
+	int64_t found;
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		json_at(list, i, &one);
+		json_get(one, "id", &value);
+		if (json_int(value, &found) == 0 && found == id)
+			return one;
+	}
+	return NULL;
+}
+
+/* record NULL: it is gone. */
+static void
+fill_product(const struct json *record, int64_t id, struct product *p)
+{
 	struct slice category;
 
-	json_get(record, "id", &id);
-	(void)!json_int(id, &p->id);
+	p->id = id;
+	p->gone = !record;
 	p->name = odoo_record_text(record, "name");
 	p->description = odoo_record_text(record, "description_sale");
 	if (p->description.len == 0)
 		p->description = odoo_record_text(record, "description");
 	p->price = odoo_record_number(record, "list_price");
 	p->category = odoo_record_ref(record, "categ_id", &category);
+}
+
+/* What is stored of it goes.  False: the request is answered. */
+static bool
+let_go(struct request *r, int64_t id)
+{
+	const struct product p = { .id = id, .gone = true };
+
+	return products_store(r, &p, 1);
+}
+
+static void
+refuse_unknown(struct request *r, int64_t id)
+{
+	if (let_go(r, id))
+		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("there is no such product"));
 }
 
 /* ---- descriptions -------------------------------------------------------- */
@@ -107,8 +139,8 @@ on_product_description(struct request *r)
 	json_get(doc, "options", &options);
 	if (!odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
 		ask_refuse(r, &odoo);
-	else if (json_at(odoo.answer, 0, &record) != JSON_OBJECT)
-		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("there is no such product"));
+	else if (!(record = record_of(odoo.answer, id)))
+		refuse_unknown(r, id);
 	else if (!ask_description(r, record, options, &hub))
 		ask_refuse(r, &hub);
 	else {
@@ -148,10 +180,13 @@ on_tool_description(struct request *r)
 		return;
 	bool known = json_get(doc, "metadata", &product) == JSON_OBJECT;
 	if (!known && odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
-		known = json_at(odoo.answer, 0, &product) == JSON_OBJECT;
-	if (!known)
-		answer_tool(r, false, NULL, odoo.result == CALL_DONE ? SLICE("there is no such product") : odoo.why);
-	else if (!ask_description(r, product, NULL, &hub))
+		known = (product = record_of(odoo.answer, id)) != NULL;
+	if (!known && odoo.result != CALL_DONE)
+		answer_tool(r, false, NULL, odoo.why);
+	else if (!known) {
+		if (let_go(r, id))
+			answer_tool(r, false, NULL, SLICE("there is no such product"));
+	} else if (!ask_description(r, product, NULL, &hub))
 		answer_tool(r, false, NULL, hub.why);
 	else {
 		json_get(hub.answer, "description", &text);
@@ -229,12 +264,13 @@ on_product_sync(struct request *r)
 		ask_refuse(r, &odoo);
 		return;
 	}
-	if (json_at(odoo.answer, 0, &record) != JSON_OBJECT) {
-		api_refuse(r, REQUEST_R_NOT_FOUND_ERROR, SLICE("there is no such product"));
+	record = record_of(odoo.answer, id);
+	if (!record) {
+		refuse_unknown(r, id);
 		json_free(odoo.answer);
 		return;
 	}
-	fill_product(record, &p);
+	fill_product(record, id, &p);
 	p.description = text.len > 0 ? text : p.description;
 	bool stored = products_store(r, &p, 1);
 	/* Without the addon's own module Odoo has no such field. */
@@ -279,23 +315,8 @@ read_named(struct request *r, const struct json *doc, struct named *ret)
 	return true;
 }
 
-static const struct json *
-record_of(const struct json *list, int64_t id)
-{
-	const struct json *one, *value;
-	int64_t found;
-
-	for (size_t i = 0; i < json_length(list); i++) {
-		json_at(list, i, &one);
-		json_get(one, "id", &value);
-		if (json_int(value, &found) == 0 && found == id)
-			return one;
-	}
-	return NULL;
-}
-
 static void
-answer_batch(struct request *r, const struct named *named, const struct json *records)
+answer_batch(struct request *r, const struct product *p, size_t n)
 {
 	struct uuid job = uuid_make(clock_wall_us());
 	char text[UUID_TEXT];
@@ -304,25 +325,24 @@ answer_batch(struct request *r, const struct named *named, const struct json *re
 	uuid_text(&job, text);
 	api_open(r);
 	answer_array(r, "results");
-	for (size_t i = 0; named->id && i < named->n; i++) {
-		bool there = record_of(records, named->id[i]) != NULL;
-		good += there;
+	for (size_t i = 0; i < n; i++) {
+		good += !p[i].gone;
 		answer_open(r, NULL);
-		answer_int(r, "product_id", named->id[i]);
-		answer_text(r, "status", there ? SLICE("completed") : SLICE("failed"));
-		if (there) {
-			answer_text(r, "vector_id", product_vector_id(r, named->id[i]));
-			answer_null(r, "error");
-		} else {
+		answer_int(r, "product_id", p[i].id);
+		answer_text(r, "status", p[i].gone ? SLICE("failed") : SLICE("completed"));
+		if (p[i].gone) {
 			answer_null(r, "vector_id");
 			answer_text(r, "error", SLICE("there is no such product"));
+		} else {
+			answer_text(r, "vector_id", product_vector_id(r, p[i].id));
+			answer_null(r, "error");
 		}
 		answer_close(r);
 	}
 	answer_array_close(r);
-	answer_int(r, "total", (int64_t)named->n);
+	answer_int(r, "total", (int64_t)n);
 	answer_int(r, "successful", good);
-	answer_int(r, "failed", (int64_t)named->n - good);
+	answer_int(r, "failed", (int64_t)n - good);
 	answer_text(r, "job_id", slice_of(text));
 	api_close(r);
 }
@@ -332,7 +352,6 @@ on_products_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	struct asked odoo = { 0 };
-	const struct json *one;
 	struct named named = { 0 };
 
 	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named))
@@ -341,16 +360,13 @@ on_products_sync(struct request *r)
 		ask_refuse(r, &odoo);
 		return;
 	}
-	size_t n = json_length(odoo.answer);
-	struct product *p = arena_take(r->arena, (n ? n : 1) * sizeof(*p));
-	for (size_t i = 0; i < n && p; i++) {
-		json_at(odoo.answer, i, &one);
-		fill_product(one, &p[i]);
-	}
+	struct product *p = arena_take(r->arena, named.n * sizeof(*p));
+	for (size_t i = 0; i < named.n && p; i++)
+		fill_product(record_of(odoo.answer, named.id[i]), named.id[i], &p[i]);
 	if (!p)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	else if (products_store(r, p, n))
-		answer_batch(r, &named, odoo.answer);
+	else if (products_store(r, p, named.n))
+		answer_batch(r, p, named.n);
 	json_free(odoo.answer);
 }
 

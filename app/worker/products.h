@@ -36,11 +36,12 @@ struct product {
 	struct slice name, description;
 	double       price;
 	bool         special;           /* of the price */
+	bool         gone;              /* Odoo has none of that id: nor has the shelf from here on */
 };
 /* p->id as it is stored now, into p; one that is not leaves p alone.  False: the
  * request is answered. */
 bool product_stored(struct request *, struct product *p);
-/* Stores them, one push.  False: the request is answered. */
+/* Stores them, and takes away those that are gone, in one push.  False: the request is answered. */
 bool products_store(struct request *, const struct product *, size_t n);
 /* "{account}_{product}" as the addons know it. */
 struct slice product_vector_id(struct request *, int64_t id);

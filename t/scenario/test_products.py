@@ -1,8 +1,11 @@
 """Products: read from Odoo, described by the hub, found by their words, priced."""
 
 import concurrent.futures
+import contextlib
 import json
+import sqlite3
 import threading
+import xmlrpc.client
 
 import pytest
 
@@ -118,6 +121,41 @@ def test_synced_found_and_listed(shop, odoo):
     assert post(shop, "/search", {"query": "crocante"}).status == 200, "what is known is at hand without Odoo"
     a = post(shop, "/list")
     assert (a.status, a.json["code"]) == (502, "ODOO_CONNECTION_ERROR")
+
+
+def status(i, ids=""):
+    a = i.ask("GET", BASE + "/sync-status" + ids, headers={"Authorization": "Bearer " + i.token})
+    assert a.status == 200, a
+    return a.json["data"]
+
+
+def synced(i):
+    return sorted(p["product_id"] for p in status(i, "?product_ids=1,2,3,4")["products"] if p["sync_status"] == "synced")
+
+
+def test_what_odoo_has_no_more_is_gone_when_it_is_asked_for(shop, odoo):
+    odoo.add("product.template", name="Sonho", list_price=6.0)
+    assert post(shop, "/sync-batch", {"product_ids": [1, 2, 3, 4]}).json["data"]["successful"] == 4
+    for n in (1, 2, 3):
+        del odoo.models["product.template"][n]
+    none = xmlrpc.client.dumps((False,), methodresponse=True).encode()
+    odoo.script = [{"method": "read", "fault": (4, "Acesso negado")}, {"method": "read", "raw": b"<methodResponse/>"}, {"method": "read", "raw": none}]
+    answers = [post(shop, path, {"product_ids": [1, 2]}) for path in ("/sync-batch", "/2/sync", "/sync-batch")]
+    assert [(a.status, a.json["code"]) for a in answers] == [(502, "ODOO_OPERATION_ERROR")] * 3
+    assert synced(shop) == [1, 2, 3, 4], "an error is no answer"
+    a = post(shop, "/sync-batch", {"product_ids": [1, 4, 1, 77]}).json["data"]
+    assert (a["successful"], a["failed"]) == (1, 3) and synced(shop) == [2, 3, 4], a
+    assert post(shop, "/2/sync").status == 404
+    assert synced(shop) == [3, 4]
+    a = post(shop, "/tools/generate_product_description", {"account_id": TENANT, "product_id": 3}, "")
+    assert (a.json["success"], a.json["error"]) == (False, "there is no such product")
+    assert synced(shop) == [4]
+    assert post(shop, "/search", {"query": "pão bolo queijo"}).json["data"]["total"] == 0
+    del odoo.models["product.template"][4]
+    assert post(shop, "/4/description").status == 404 and synced(shop) == []
+    assert post(shop, "/99/description").status == post(shop, "/98/sync").status == 404
+    with contextlib.closing(sqlite3.connect(shop.dir / "state/catalog.db")) as db:
+        assert db.execute("SELECT count(*) FROM key").fetchone() == (4,), "what never was leaves nothing behind"
 
 
 def test_prices(shop, odoo):
