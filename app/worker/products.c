@@ -10,7 +10,8 @@
 #include "lib/uuid.h"
 #include "lib/clock.h"
 
-#define PATIENCE_MS 28000       /* the addons wait 30 s */
+#define PATIENCE_MS 28000       /* the addons wait 30 s … */
+#define PATIENCE_LONG_MS 58000  /* … and 60 s where a job asks; so does nginx */
 #define ODOO_MS     10000       /* what Odoo may take of it when the hub is asked, too */
 
 static bool
@@ -50,6 +51,18 @@ record_of(const struct json *list, int64_t id)
 	return NULL;
 }
 
+/* How long who asks waits for all of it.  A job is Odoo's queue, by its own
+ * spelling of the paths, and the mass addon, whose tool sends metadata. */
+static int64_t
+patience_ms(const struct request *r, const struct json *doc)
+{
+	const struct json *metadata;
+	bool job = r->route->shape == ROUTE_TOOL ? json_get(doc, "metadata", &metadata) == JSON_OBJECT
+	    : !slice_starts(slice_of(r->route->path), SLICE("/api/v1/products/"));
+
+	return job ? PATIENCE_LONG_MS : PATIENCE_MS;
+}
+
 /* record NULL: it is gone. */
 static void
 fill_product(const struct json *record, int64_t id, struct product *p)
@@ -86,7 +99,7 @@ refuse_unknown(struct request *r, int64_t id)
 
 /* {"task":"product_description","tenant","product","options"} */
 static bool
-ask_description(struct request *r, const struct json *product, const struct json *options, struct asked *ret)
+ask_description(struct request *r, const struct json *product, const struct json *options, int64_t patience, struct asked *ret)
 {
 	CLEANUP(json_freep) struct json *q = json_new_object();
 	CLEANUP(buf_free) struct buf text = { 0 };
@@ -104,7 +117,7 @@ ask_description(struct request *r, const struct json *product, const struct json
 		*ret = (struct asked){ .kind = CALL_HUB, .result = CALL_BUSY, .why = SLICE("out of memory: send it again") };
 		return false;
 	}
-	if (!ask(r, CALL_HUB, buf_view(&text), products_left_ms(r, PATIENCE_MS), ret))
+	if (!ask(r, CALL_HUB, buf_view(&text), products_left_ms(r, patience), ret))
 		return false;
 	const struct json *description;
 	if (json_get(ret->answer, "description", &description) == JSON_STRING && json_text(description).len > 0)
@@ -141,7 +154,7 @@ on_product_description(struct request *r)
 		ask_refuse(r, &odoo);
 	else if (!(record = record_of(odoo.answer, id)))
 		refuse_unknown(r, id);
-	else if (!ask_description(r, record, options, &hub))
+	else if (!ask_description(r, record, options, patience_ms(r, doc), &hub))
 		ask_refuse(r, &hub);
 	else {
 		json_get(hub.answer, "description", &text);
@@ -186,7 +199,7 @@ on_tool_description(struct request *r)
 	else if (!known) {
 		if (let_go(r, id))
 			answer_tool(r, false, NULL, SLICE("there is no such product"));
-	} else if (!ask_description(r, product, NULL, &hub))
+	} else if (!ask_description(r, product, NULL, patience_ms(r, doc), &hub))
 		answer_tool(r, false, NULL, hub.why);
 	else {
 		json_get(hub.answer, "description", &text);
@@ -276,7 +289,7 @@ on_product_sync(struct request *r)
 	/* Without the addon's own module Odoo has no such field. */
 	bool marks = json_get(record, "semantic_description_verified", &mark) != JSON_ABSENT && !wants_no_update(doc);
 	if (stored && marks &&
-	    !odoo_product_write(r, id, "semantic_description_verified", SLICE("true"), products_left_ms(r, PATIENCE_MS), &written))
+	    !odoo_product_write(r, id, "semantic_description_verified", SLICE("true"), products_left_ms(r, patience_ms(r, doc)), &written))
 		stored = ask_refuse(r, &written);
 	if (stored) {
 		clock_text(clock_wall_us(), now);
@@ -356,7 +369,7 @@ on_products_sync(struct request *r)
 
 	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named))
 		return;
-	if (!odoo_products_read(r, named.id, named.n, PATIENCE_MS, &odoo)) {
+	if (!odoo_products_read(r, named.id, named.n, patience_ms(r, doc), &odoo)) {
 		ask_refuse(r, &odoo);
 		return;
 	}

@@ -82,6 +82,20 @@ def test_the_addons_tools_answer_200_with_success(shop, odoo):
     assert post(shop, "/tools/sync_product_to_vector_db", {"account_id": TENANT, "product_id": False}, "").status == 422
 
 
+def test_who_waits_a_minute_is_given_it(shop, odoo):
+    """What the courier is given is what is left, and what the log says was left of it."""
+    mass, single = {"account_id": TENANT, "product_id": 1, "metadata": {"name": "Torta"}}, {"account_id": TENANT, "product_id": 1}
+    asks = [("/api/v1/semantic_product/generate", single, True), ("/api/v1/product_ai_mass_management/generate", single, True),
+            ("/webhook/api/v1/semantic_product/generate", single, True), ("/tools/generate_product_description", mass, True),
+            ("/tools/generate_product_description", single, False), (BASE + "/1/description", mass, False)]
+    shop.hub.script = [{"json": {"description": "Pão."}} for _ in asks]
+    for path, body, _ in asks:
+        assert post(shop, path, body, "").status == 200, path
+    calls = wait_for(lambda: len(shop.events("call", to="hub")) == len(asks) and shop.events("call", to="hub"), why="the log")
+    assert [c["left_ms"] > 30000 for c in calls] == [a[2] for a in asks], calls
+    assert all(c["left_ms"] < 60000 for c in calls), "nginx waits 60 s"
+
+
 def test_a_tool_that_names_a_product_again_changes_only_what_it_says(shop, odoo):
     def tool(**said):
         a = post(shop, "/tools/sync_product_to_vector_db", dict({"account_id": TENANT, "product_id": 2}, **said), "")
