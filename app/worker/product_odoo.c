@@ -62,12 +62,16 @@ odoo_products_read(struct request *r, const int64_t *id, size_t n, int64_t ms, s
 }
 
 bool
-odoo_product_write(struct request *r, int64_t id, const char *field, struct slice json_value, int64_t ms, struct asked *ret)
+odoo_products_write(struct request *r, const int64_t *id, size_t n, const char *field, struct slice json_value, int64_t ms,
+    struct asked *ret)
 {
 	CLEANUP(buf_free) struct buf q = { 0 };
-	int e = buf_printf(&q, "{\"model\":\"product.template\",\"method\":\"write\",\"args\":[[%" PRId64 "],{\"%s\":" SLICE_FMT "}]}",
-	    id, field, SLICE_ARG(json_value));
+	int e = buf_append_slice(&q, SLICE("{\"model\":\"product.template\",\"method\":\"write\",\"args\":["));
 
+	if (e == 0)
+		e = put_ids(&q, id, n);
+	if (e == 0)
+		e = buf_printf(&q, ",{\"%s\":" SLICE_FMT "}]}", field, SLICE_ARG(json_value));
 	return ask_odoo(r, ms, ret, &q, e);
 }
 

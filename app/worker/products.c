@@ -256,12 +256,32 @@ wants_no_update(const struct json *doc)
 	return json_true(value);
 }
 
+/* Marks them in Odoo as synced, unless options say not to.  False: not done, and ret says why. */
+static bool
+mark(struct request *r, const struct json *options, const struct json *records, const struct product *p, size_t n,
+    int64_t patience, struct asked *ret)
+{
+	const struct json *record, *value;
+	int64_t *id = arena_take(r->arena, n * sizeof(*id));
+	size_t ids = 0;
+
+	/* Without the addon's own module Odoo has no such field. */
+	json_at(records, 0, &record);
+	if (json_get(record, "semantic_description_verified", &value) == JSON_ABSENT || wants_no_update(options))
+		return true;
+	for (size_t i = 0; i < n && id; i++)
+		if (!p[i].gone)
+			id[ids++] = p[i].id;
+	*ret = (struct asked){ .kind = CALL_ODOO, .result = CALL_BUSY, .why = SLICE("out of memory: send it again") };
+	return id && odoo_products_write(r, id, ids, "semantic_description_verified", SLICE("true"), products_left_ms(r, patience), ret);
+}
+
 void
 on_product_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
 	struct asked odoo = { 0 }, written = { 0 };
-	const struct json *record, *mark;
+	const struct json *record;
 	struct product p = { 0 };
 	struct slice text;
 	char now[CLOCK_TEXT];
@@ -286,10 +306,7 @@ on_product_sync(struct request *r)
 	fill_product(record, id, &p);
 	p.description = text.len > 0 ? text : p.description;
 	bool stored = products_store(r, &p, 1);
-	/* Without the addon's own module Odoo has no such field. */
-	bool marks = json_get(record, "semantic_description_verified", &mark) != JSON_ABSENT && !wants_no_update(doc);
-	if (stored && marks &&
-	    !odoo_product_write(r, id, "semantic_description_verified", SLICE("true"), products_left_ms(r, patience_ms(r, doc)), &written))
+	if (stored && !mark(r, doc, odoo.answer, &p, 1, patience_ms(r, doc), &written))
 		stored = ask_refuse(r, &written);
 	if (stored) {
 		clock_text(clock_wall_us(), now);
@@ -328,8 +345,9 @@ read_named(struct request *r, const struct json *doc, struct named *ret)
 	return true;
 }
 
+/* unmarked: of those that are stored; empty when there is nothing to say. */
 static void
-answer_batch(struct request *r, const struct product *p, size_t n)
+answer_batch(struct request *r, const struct product *p, size_t n, struct slice unmarked)
 {
 	struct uuid job = uuid_make(clock_wall_us());
 	char text[UUID_TEXT];
@@ -348,7 +366,10 @@ answer_batch(struct request *r, const struct product *p, size_t n)
 			answer_text(r, "error", SLICE("there is no such product"));
 		} else {
 			answer_text(r, "vector_id", product_vector_id(r, p[i].id));
-			answer_null(r, "error");
+			if (unmarked.len > 0)
+				answer_text(r, "error", unmarked);
+			else
+				answer_null(r, "error");
 		}
 		answer_close(r);
 	}
@@ -364,7 +385,9 @@ void
 on_products_sync(struct request *r)
 {
 	CLEANUP(json_freep) struct json *doc = NULL;
-	struct asked odoo = { 0 };
+	struct asked odoo = { 0 }, written = { 0 };
+	struct slice unmarked = { NULL, 0 };
+	const struct json *options;
 	struct named named = { 0 };
 
 	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named))
@@ -378,9 +401,14 @@ on_products_sync(struct request *r)
 		fill_product(record_of(odoo.answer, named.id[i]), named.id[i], &p[i]);
 	if (!p)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	else if (products_store(r, p, named.n))
-		answer_batch(r, p, named.n);
+	else if (products_store(r, p, named.n)) {
+		json_get(doc, "options", &options);
+		if (!mark(r, options, odoo.answer, p, named.n, patience_ms(r, doc), &written))
+			unmarked = arena_printf(r->arena, "stored, but not marked in Odoo: " SLICE_FMT, SLICE_ARG(written.why));
+		answer_batch(r, p, named.n, unmarked);
+	}
 	json_free(odoo.answer);
+	json_free(written.answer);
 }
 
 /* ---- prices ---------------------------------------------------------------- */
@@ -451,7 +479,7 @@ change_price(struct request *r, int64_t id, const struct json *record, const str
 		return false;
 	}
 	double old = old_price(record, a->field), now = new_price(a, old);
-	bool good = odoo_product_write(r, id, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written)
+	bool good = odoo_products_write(r, &id, 1, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written)
 	    || written.result == CALL_APPLIED;
 	answer_price(r, id, old, now, good ? (struct slice){ NULL, 0 } : written.why.len ? written.why : SLICE("not written"));
 	json_free(written.answer);

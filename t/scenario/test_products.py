@@ -172,6 +172,28 @@ def test_what_odoo_has_no_more_is_gone_when_it_is_asked_for(shop, odoo):
         assert db.execute("SELECT count(*) FROM key").fetchone() == (4,), "what never was leaves nothing behind"
 
 
+def test_what_a_sync_stored_is_marked_in_odoo(shop, odoo):
+    def verified():
+        return sorted(n for n, row in odoo.models["product.template"].items() if row["semantic_description_verified"])
+
+    odoo.model("product.template", semantic_description_verified="boolean")
+    for row in odoo.models["product.template"].values():
+        row["semantic_description_verified"] = False
+    for said in ({"options": {"skip_odoo_update": True}}, {"options": {"skip_odoo_update": True, "generate_descriptions": True}}):
+        assert post(shop, "/sync-batch", dict(said, product_ids=[1, 2])).json["data"]["successful"] == 2
+    assert post(shop, "/1/sync", {"skip_odoo_update": True}).status == 200
+    assert post(shop, "/sync-batch", {"product_ids": [77]}).json["data"]["failed"] == 1
+    assert [r for r in odoo.requests if r["method"] == "write"] == []
+    a = post(shop, "/sync-batch", {"product_ids": [1, 77, 3]}).json["data"]
+    assert (a["successful"], [r["error"] for r in a["results"]]) == (2, [None, "there is no such product", None])
+    assert verified() == [1, 3] and [r["args"][0] for r in odoo.requests if r["method"] == "write"] == [[1, 3]]
+    assert post(shop, "/2/sync").status == 200 and verified() == [1, 2, 3]
+    odoo.script = [{"method": "write", "fault": (4, "Acesso negado")}]
+    a = post(shop, "/sync-batch", {"product_ids": [1, 77]}).json["data"]
+    assert [(r["status"], r["vector_id"]) for r in a["results"]] == [("completed", TENANT + "_1"), ("failed", None)], a
+    assert "Acesso negado" in a["results"][0]["error"] and a["results"][1]["error"] == "there is no such product"
+
+
 def test_prices(shop, odoo):
     a = post(shop, "/update-prices", {"product_ids": [1, 2, 50], "adjustment": {"type": "percentage", "value": -10, "field": "list_price"}})
     assert [(r["old_price"], r["new_price"], r["error"]) for r in a.json["data"]["results"]] == [
