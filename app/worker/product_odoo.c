@@ -76,6 +76,16 @@ odoo_products_write(struct request *r, const int64_t *id, size_t n, const char *
 }
 
 bool
+odoo_products_after(struct request *r, int64_t id, int64_t limit, int64_t ms, struct asked *ret)
+{
+	CLEANUP(buf_free) struct buf q = { 0 };
+	int e = buf_printf(&q, "{\"model\":\"product.template\",\"method\":\"search_read\",\"args\":[[[\"id\",\">\",%" PRId64 "]]],"
+	    "\"kwargs\":{\"fields\":[\"id\"],\"limit\":%" PRId64 ",\"order\":\"id\"}}", id, limit);
+
+	return ask_odoo(r, ms, ret, &q, e);
+}
+
+bool
 odoo_products_find(struct request *r, struct slice domain, int64_t limit, int64_t offset, const char *order, int64_t ms,
     struct asked *ret)
 {

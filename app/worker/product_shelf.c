@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app/worker/api.h"
@@ -12,6 +13,9 @@
 #include "app/worker/routes.h"
 #include "app/worker/shelf.h"
 #include "lib/clock.h"
+
+#define ODOO_MS  10000          /* for all ids: what is synced is at hand without */
+#define IDS_PAGE 10000
 
 struct slice
 product_vector_id(struct request *r, int64_t id)
@@ -212,7 +216,14 @@ on_products_search(struct request *r)
 
 /* ---- what is synced ---- */
 
-struct status { struct request *r; const int64_t *id; size_t n; bool *seen; int64_t synced; };
+struct status {
+	struct request *r;
+	int64_t *id;                    /* that were asked for, in their order */
+	bool    *seen;
+	size_t   n, cap;
+	bool     all;                   /* none was named */
+	int64_t  synced, missing;
+};
 
 static void
 one_status(struct status *s, int64_t id, int64_t updated_us)
@@ -235,67 +246,143 @@ one_status(struct status *s, int64_t id, int64_t updated_us)
 	answer_close(r);
 }
 
+static int
+by_id(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
 static void
 each_status(void *context, const struct catalog_item *item)
 {
 	struct status *s = context;
-	bool wanted = s->n == 0;
+	const int64_t *wanted = s->n ? bsearch(&item->odoo_id, s->id, s->n, sizeof(s->id[0]), by_id) : NULL;
 
-	for (size_t i = 0; i < s->n; i++)
-		if (s->id[i] == item->odoo_id)
-			wanted = s->seen[i] = true;
-	if (!wanted)
+	if (wanted)
+		s->seen[wanted - s->id] = true;
+	else if (!s->all)
 		return;
 	s->synced++;
 	one_status(s, item->odoo_id, item->updated_us);
 }
 
+static int
+add_id(struct status *s, int64_t id)
+{
+	int e = array_grow((void **)&s->id, &s->cap, s->n, sizeof(s->id[0]));
+
+	if (e == 0)
+		s->id[s->n++] = id;
+	return e;
+}
+
 /* "1,2,3" */
 static bool
-read_ids(struct request *r, struct slice text, struct status *s)
+read_ids(struct status *s, struct slice text)
 {
 	struct slice rest = text, one;
-	int64_t *id = arena_take(r->arena, PRODUCTS_MAX * sizeof(*id));
+	size_t kept = 0;
+	int64_t id;
 
-	s->seen = arena_take(r->arena, PRODUCTS_MAX);
-	if (!id || !s->seen)
-		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 	while (rest.len > 0) {
 		one = rest;
 		if (!slice_cut(rest, ',', &one, &rest))
 			rest.len = 0;
-		if (s->n == PRODUCTS_MAX || slice_to_i64(slice_trim(one), 1, INT64_MAX, &id[s->n++]) != 0)
-			return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be at most 1000 whole numbers, a comma between two"));
+		if (s->n == PRODUCTS_MAX || slice_to_i64(slice_trim(one), 1, INT64_MAX, &id) != 0)
+			return api_refuse(s->r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be at most 1000 whole numbers, a comma between two"));
+		if (add_id(s, id) < 0)
+			return api_refuse(s->r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 	}
-	s->id = id;
+	if (s->n > 0)
+		qsort(s->id, s->n, sizeof(s->id[0]), by_id);
+	for (size_t i = 0; i < s->n; i++)
+		if (i == 0 || s->id[i] != s->id[i - 1])
+			s->id[kept++] = s->id[i];
+	s->n = kept;
 	return true;
+}
+
+static bool
+ask_page(struct status *s, bool *ret_more)
+{
+	const struct json *one, *value;
+	struct asked page = { 0 };
+	int64_t last = s->n ? s->id[s->n - 1] : 0, id = 0;
+
+	if (!odoo_products_after(s->r, last, IDS_PAGE, products_left_ms(s->r, ODOO_MS), &page))
+		return false;
+	size_t n = json_length(page.answer);
+	bool good = true;
+	for (size_t i = 0; i < n && good; i++, last = id) {
+		json_at(page.answer, i, &one);
+		json_get(one, "id", &value);
+		good = json_int(value, &id) == 0 && id > last && add_id(s, id) == 0;
+	}
+	json_free(page.answer);
+	*ret_more = n >= IDS_PAGE;
+	return good;
+}
+
+/* What there is, Odoo alone knows.  False: not all of it could be asked for, and what
+ * is synced must do. */
+static bool
+ask_ids(struct status *s)
+{
+	bool good = true;
+
+	for (bool more = true; more && good;)
+		good = ask_page(s, &more);
+	if (!good)
+		s->n = 0;
+	return good;
+}
+
+static void
+answer_status(struct status *s, struct catalog *c, bool complete)
+{
+	struct catalog_filter f = { .tenant = s->r->tenant, .kinds = CATALOG_BIT(CATALOG_K_PRODUCT) };
+	struct request *r = s->r;
+
+	api_open(r);
+	answer_array(r, "products");
+	if (catalog_list(c, &f, each_status, s) < 0) {
+		catalogue_failed(r);
+		return;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->seen[i]) {
+			one_status(s, s->id[i], 0);
+			s->missing++;
+		}
+	answer_array_close(r);
+	answer_int(r, "total", s->synced + s->missing);
+	answer_int(r, "synced", s->synced);
+	answer_int(r, "not_synced", s->missing);
+	if (!complete)
+		answer_bool(r, "complete", false);
+	api_close(r);
 }
 
 void
 on_products_status(struct request *r)
 {
-	struct catalog_filter f = { .tenant = r->tenant, .kinds = CATALOG_BIT(CATALOG_K_PRODUCT) };
 	struct status s = { .r = r };
 	struct slice ids;
 	struct catalog *c;
-	int64_t missing = 0;
 
-	if (!api_account(r) || !api_query(r, "product_ids", &ids) || !read_ids(r, ids, &s) || !(c = catalogue_of(r, f.kinds)))
+	if (!api_account(r) || !api_query(r, "product_ids", &ids))
 		return;
-	api_open(r);
-	answer_array(r, "products");
-	if (catalog_list(c, &f, each_status, &s) < 0) {
-		catalogue_failed(r);
-		return;
+	s.all = ids.len == 0;
+	if (read_ids(&s, ids)) {
+		bool complete = !s.all || ask_ids(&s);
+		s.seen = calloc(s.n ? s.n : 1, sizeof(*s.seen));
+		if (!s.seen)
+			api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+		else if ((c = catalogue_of(r, CATALOG_BIT(CATALOG_K_PRODUCT))))
+			answer_status(&s, c, complete);
 	}
-	for (size_t i = 0; i < s.n; i++)
-		if (!s.seen[i]) {
-			one_status(&s, s.id[i], 0);
-			missing++;
-		}
-	answer_array_close(r);
-	answer_int(r, "total", s.synced + missing);
-	answer_int(r, "synced", s.synced);
-	answer_int(r, "not_synced", missing);
-	api_close(r);
+	free(s.id);
+	free(s.seen);
 }

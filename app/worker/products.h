@@ -17,6 +17,8 @@ bool odoo_products_read(struct request *, const int64_t *id, size_t n, int64_t m
 /* The same value into a field of all of them. */
 bool odoo_products_write(struct request *, const int64_t *id, size_t n, const char *field, struct slice json_value, int64_t ms,
     struct asked *ret);
+/* The ids behind that one, the next `limit` in their order. */
+bool odoo_products_after(struct request *, int64_t id, int64_t limit, int64_t ms, struct asked *ret);
 /* domain: JSON. */
 bool odoo_products_find(struct request *, struct slice domain, int64_t limit, int64_t offset, const char *order, int64_t ms,
     struct asked *ret);

@@ -172,6 +172,31 @@ def test_what_odoo_has_no_more_is_gone_when_it_is_asked_for(shop, odoo):
         assert db.execute("SELECT count(*) FROM key").fetchone() == (4,), "what never was leaves nothing behind"
 
 
+def test_the_status_of_all_products_counts_those_that_are_not_synced(shop, odoo):
+    def told(a):
+        return a["total"], a["synced"], a["not_synced"], [(p["product_id"], p["sync_status"]) for p in a["products"]]
+
+    none = [(n, "not_synced") for n in (1, 2, 3)]
+    assert told(status(shop)) == (3, 0, 3, none)
+    assert post(shop, "/sync-batch", {"product_ids": [3, 1]}).status == 200
+    assert told(status(shop)) == (3, 2, 1, [(3, "synced"), (1, "synced"), (2, "not_synced")]), "by name, and what is not there"
+    del odoo.models["product.template"][3]
+    assert told(status(shop)) == (3, 2, 1, [(3, "synced"), (1, "synced"), (2, "not_synced")]), "reading takes nothing away"
+    many = 25000
+    row = odoo.models["product.template"][1]
+    odoo.models["product.template"].update({n: dict(row, id=n) for n in range(4, many + 4)})
+    a = status(shop)
+    assert told(a)[:3] == (many + 3, 2, many + 1) and "complete" not in a
+    assert [p["product_id"] for p in a["products"][2:]] == [2, *range(4, many + 4)]
+    asked = [r for r in odoo.requests if r["method"] == "search_read"][-3:]
+    assert all(r["kwargs"]["fields"] == ["id"] for r in asked), asked
+    assert told(status(shop, "?product_ids=2,2,1")) == (2, 1, 1, [(1, "synced"), (2, "not_synced")])
+    odoo.script = [{"method": "search_read", "times": 2}, {"method": "search_read", "fault": (4, "Acesso negado")}]
+    a = status(shop)
+    assert told(a) == (2, 2, 0, [(3, "synced"), (1, "synced")]) and a["complete"] is False, "half of them are not all"
+    assert "complete" not in status(shop, "?product_ids=1,2")
+
+
 def test_what_a_sync_stored_is_marked_in_odoo(shop, odoo):
     def verified():
         return sorted(n for n, row in odoo.models["product.template"].items() if row["semantic_description_verified"])
@@ -321,6 +346,10 @@ def test_no_hub_and_no_odoo_are_said(make):
     i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
     a = post(i, "/list")
     assert (a.status, a.json["code"]) == (503, "SERVICE_UNAVAILABLE_ERROR") and "no Odoo" in a.json["detail"]["message"]
+    tool = {"account_id": TENANT, "product_id": 9, "description": "Torta"}
+    assert post(i, "/tools/sync_product_to_vector_db", tool, "").status == 200
+    a = status(i)
+    assert (a["synced"], a["not_synced"], a["complete"]) == (1, 0, False), "what is synced is known without"
 
 
 # ---- Odoo's sync queue --------------------------------------------------------
