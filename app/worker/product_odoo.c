@@ -72,7 +72,9 @@ odoo_products_write(struct request *r, const int64_t *id, size_t n, const char *
 		e = put_ids(&q, id, n);
 	if (e == 0)
 		e = buf_printf(&q, ",{\"%s\":" SLICE_FMT "}]}", field, SLICE_ARG(json_value));
-	return ask_odoo(r, ms, ret, &q, e);
+	if (!ask_odoo(r, ms, ret, &q, e))
+		return ret->result == CALL_APPLIED;
+	return json_true(ret->answer) || answer_wrong(ret, SLICE("Odoo did not say that it is written"));
 }
 
 bool

@@ -479,8 +479,7 @@ change_price(struct request *r, int64_t id, const struct json *record, const str
 		return false;
 	}
 	double old = old_price(record, a->field), now = new_price(a, old);
-	bool good = odoo_products_write(r, &id, 1, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written)
-	    || written.result == CALL_APPLIED;
+	bool good = odoo_products_write(r, &id, 1, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written);
 	answer_price(r, id, old, now, good ? (struct slice){ NULL, 0 } : written.why.len ? written.why : SLICE("not written"));
 	json_free(written.answer);
 	return good;

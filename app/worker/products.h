@@ -14,7 +14,7 @@
 
 /* The reading methods give a list of records in ret->answer. */
 bool odoo_products_read(struct request *, const int64_t *id, size_t n, int64_t ms, struct asked *ret);
-/* The same value into a field of all of them. */
+/* The same value into a field of all of them.  True: it is done. */
 bool odoo_products_write(struct request *, const int64_t *id, size_t n, const char *field, struct slice json_value, int64_t ms,
     struct asked *ret);
 /* The ids behind that one, the next `limit` in their order. */

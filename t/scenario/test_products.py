@@ -234,6 +234,27 @@ def test_prices(shop, odoo):
     assert post(shop, "/update-prices", {"product_ids": [], "adjustment": {"type": "fixed", "value": 1}}).status == 422
 
 
+def test_a_write_is_done_when_odoo_says_true(shop, odoo):
+    odoo.model("product.template", semantic_description_verified="boolean")
+    for row in odoo.models["product.template"].values():
+        row["semantic_description_verified"] = False
+    def says(*values):
+        return [{"method": "write", "raw": xmlrpc.client.dumps((v,), methodresponse=True).encode()} for v in values]
+
+    odoo.script = says(False, 1)
+    price = {"product_ids": [1, 2, 3], "adjustment": {"type": "fixed", "value": 1}}
+    a = post(shop, "/update-prices", price).json["data"]
+    assert [(r["new_price"], bool(r["error"])) for r in a["results"]] == [(None, True), (None, True), (5.5, False)], a
+    assert (a["successful"], a["failed"]) == (1, 2)
+    odoo.script = says(False, False)
+    a = post(shop, "/1/sync")
+    assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR"), a
+    assert "not marked" in post(shop, "/sync-batch", {"product_ids": [1]}).json["data"]["results"][0]["error"]
+    odoo.script = [{"method": "write", "none": True, "times": 2}]
+    assert post(shop, "/1/sync").status == 200, "it is done, and Odoo cannot say so"
+    assert post(shop, "/sync-batch", {"product_ids": [1]}).json["data"]["results"][0]["error"] is None
+
+
 def test_one_call_at_a_time_and_keys_that_change(make, odoo):
     i = make(settings="workers: {hooks: 2, api: 5}\n", allow=[odoo.url.split("//")[1]])
     connect(i, odoo, key="old-key", next_key="odoo-key")
