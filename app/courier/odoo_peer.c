@@ -32,7 +32,7 @@ odoos_free(struct odoos *all)
 struct odoo_place
 odoo_place(const struct tenant_odoo *o)
 {
-	struct odoo_place place;
+	struct odoo_place place = { { 0 } };
 	struct http_url u;
 	char server[300], *at = server;
 

@@ -143,3 +143,18 @@ odoo_record_ref(const struct json *record, const char *field, struct slice *ret_
 		*ret_name = json_text(value);
 	return id;
 }
+
+const struct json *
+odoo_record_of(const struct json *list, int64_t id)
+{
+	const struct json *one, *value;
+	int64_t found;
+
+	for (size_t i = 0; i < json_length(list); i++) {
+		json_at(list, i, &one);
+		json_get(one, "id", &value);
+		if (json_int(value, &found) == 0 && found == id)
+			return one;
+	}
+	return NULL;
+}

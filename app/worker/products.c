@@ -10,8 +10,6 @@
 #include "lib/uuid.h"
 #include "lib/clock.h"
 
-#define PATIENCE_MS 28000       /* the addons wait 30 s … */
-#define PATIENCE_LONG_MS 58000  /* … and 60 s where a job asks; so does nginx */
 #define ODOO_MS     10000       /* what Odoo may take of it when the hub is asked, too */
 
 static bool
@@ -35,22 +33,6 @@ read_product(struct request *r, struct json **ret, int64_t *ret_id)
 	return api_account(r) && (r->params > 0 ? api_body_optional(r, ret) : api_body(r, ret)) && read_id(r, *ret, ret_id);
 }
 
-/* NULL: Odoo named none of that id. */
-static const struct json *
-record_of(const struct json *list, int64_t id)
-{
-	const struct json *one, *value;
-	int64_t found;
-
-	for (size_t i = 0; i < json_length(list); i++) {
-		json_at(list, i, &one);
-		json_get(one, "id", &value);
-		if (json_int(value, &found) == 0 && found == id)
-			return one;
-	}
-	return NULL;
-}
-
 /* How long who asks waits for all of it.  A job is Odoo's queue, by its own
  * spelling of the paths, and the mass addon, whose tool sends metadata. */
 static int64_t
@@ -60,7 +42,7 @@ patience_ms(const struct request *r, const struct json *doc)
 	bool job = r->route->shape == ROUTE_TOOL ? json_get(doc, "metadata", &metadata) == JSON_OBJECT
 	    : !slice_starts(slice_of(r->route->path), SLICE("/api/v1/products/"));
 
-	return job ? PATIENCE_LONG_MS : PATIENCE_MS;
+	return job ? PRODUCTS_LONG_MS : PRODUCTS_MS;
 }
 
 /* record NULL: it is gone. */
@@ -152,7 +134,7 @@ on_product_description(struct request *r)
 	json_get(doc, "options", &options);
 	if (!odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
 		ask_refuse(r, &odoo);
-	else if (!(record = record_of(odoo.answer, id)))
+	else if (!(record = odoo_record_of(odoo.answer, id)))
 		refuse_unknown(r, id);
 	else if (!ask_description(r, record, options, patience_ms(r, doc), &hub))
 		ask_refuse(r, &hub);
@@ -193,7 +175,7 @@ on_tool_description(struct request *r)
 		return;
 	bool known = json_get(doc, "metadata", &product) == JSON_OBJECT;
 	if (!known && odoo_products_read(r, &id, 1, ODOO_MS, &odoo))
-		known = (product = record_of(odoo.answer, id)) != NULL;
+		known = (product = odoo_record_of(odoo.answer, id)) != NULL;
 	if (!known && odoo.result != CALL_DONE)
 		answer_tool(r, false, NULL, odoo.why);
 	else if (!known) {
@@ -215,7 +197,7 @@ say_product(struct request *r, const struct json *doc, struct product *p)
 {
 	struct slice description;
 	const struct json *value;
-	double price;
+	double price = 0;
 
 	if (!api_text(doc, "description", &description))
 		return api_refuse(r, REQUEST_R_BAD_SCHEMA, SLICE("description is not a string"));
@@ -297,7 +279,7 @@ on_product_sync(struct request *r)
 		ask_refuse(r, &odoo);
 		return;
 	}
-	record = record_of(odoo.answer, id);
+	record = odoo_record_of(odoo.answer, id);
 	if (!record) {
 		refuse_unknown(r, id);
 		json_free(odoo.answer);
@@ -320,29 +302,6 @@ on_product_sync(struct request *r)
 	}
 	json_free(odoo.answer);
 	json_free(written.answer);
-}
-
-struct named { int64_t *id; size_t n; };
-
-/* product_ids of the body.  False: the request is answered. */
-static bool
-read_named(struct request *r, const struct json *doc, struct named *ret)
-{
-	const struct json *list, *one;
-
-	json_get(doc, "product_ids", &list);
-	ret->n = json_length(list);
-	if (json_type_of(list) != JSON_ARRAY || ret->n == 0 || ret->n > PRODUCTS_MAX)
-		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be a list of 1 to 1000 whole numbers"));
-	ret->id = arena_take(r->arena, ret->n * sizeof(*ret->id));
-	if (!ret->id)
-		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
-	for (size_t i = 0; i < ret->n; i++) {
-		json_at(list, i, &one);
-		if (json_int(one, &ret->id[i]) != 0 || ret->id[i] <= 0)
-			return api_refuse(r, REQUEST_R_VALIDATION_ERROR, arena_printf(r->arena, "product_ids[%zu] is no positive whole number", i));
-	}
-	return true;
 }
 
 /* unmarked: of those that are stored; empty when there is nothing to say. */
@@ -381,6 +340,26 @@ answer_batch(struct request *r, const struct product *p, size_t n, struct slice 
 	api_close(r);
 }
 
+bool
+products_named(struct request *r, const struct json *doc, struct products_named *ret)
+{
+	const struct json *list, *one;
+
+	json_get(doc, "product_ids", &list);
+	ret->n = json_length(list);
+	if (json_type_of(list) != JSON_ARRAY || ret->n == 0 || ret->n > PRODUCTS_MAX)
+		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("product_ids must be a list of 1 to 1000 whole numbers"));
+	ret->id = arena_take(r->arena, ret->n * sizeof(*ret->id));
+	if (!ret->id)
+		return api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
+	for (size_t i = 0; i < ret->n; i++) {
+		json_at(list, i, &one);
+		if (json_int(one, &ret->id[i]) != 0 || ret->id[i] <= 0)
+			return api_refuse(r, REQUEST_R_VALIDATION_ERROR, arena_printf(r->arena, "product_ids[%zu] is no positive whole number", i));
+	}
+	return true;
+}
+
 void
 on_products_sync(struct request *r)
 {
@@ -388,17 +367,17 @@ on_products_sync(struct request *r)
 	struct asked odoo = { 0 }, written = { 0 };
 	struct slice unmarked = { NULL, 0 };
 	const struct json *options;
-	struct named named = { 0 };
+	struct products_named named = { 0 };
 
-	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named))
+	if (!api_account(r) || !api_body(r, &doc) || !products_named(r, doc, &named))
 		return;
 	if (!odoo_products_read(r, named.id, named.n, patience_ms(r, doc), &odoo)) {
 		ask_refuse(r, &odoo);
 		return;
 	}
 	struct product *p = arena_take(r->arena, named.n * sizeof(*p));
-	for (size_t i = 0; i < named.n && p; i++)
-		fill_product(record_of(odoo.answer, named.id[i]), named.id[i], &p[i]);
+	for (size_t i = 0; named.id && i < named.n && p; i++)
+		fill_product(odoo_record_of(odoo.answer, named.id[i]), named.id[i], &p[i]);
 	if (!p)
 		api_refuse(r, REQUEST_R_SERVICE_UNAVAILABLE_ERROR, SLICE("out of memory: send it again"));
 	else if (products_store(r, p, named.n)) {
@@ -409,105 +388,4 @@ on_products_sync(struct request *r)
 	}
 	json_free(odoo.answer);
 	json_free(written.answer);
-}
-
-/* ---- prices ---------------------------------------------------------------- */
-
-struct adjustment { bool percentage; double value; const char *field; };
-
-static bool
-read_adjustment(struct request *r, const struct json *doc, struct adjustment *ret)
-{
-	const struct json *a, *value;
-	struct slice type, field;
-
-	if (json_get(doc, "adjustment", &a) != JSON_OBJECT)
-		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment must be an object"));
-	if (!api_text(a, "type", &type) || (!slice_eq(type, SLICE("percentage")) && !slice_eq(type, SLICE("fixed"))))
-		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.type must be percentage or fixed"));
-	json_get(a, "value", &value);
-	if (json_number(value, &ret->value) != 0 || !isfinite(ret->value))
-		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.value must be a number"));
-	if (!api_text(a, "field", &field) || (field.len > 0 && !slice_eq(field, SLICE("ai_price")) && !slice_eq(field, SLICE("list_price"))))
-		return api_refuse(r, REQUEST_R_VALIDATION_ERROR, SLICE("adjustment.field must be ai_price or list_price"));
-	ret->percentage = slice_eq(type, SLICE("percentage"));
-	ret->field = slice_eq(field, SLICE("list_price")) ? "list_price" : "ai_price";
-	return true;
-}
-
-static double
-new_price(const struct adjustment *a, double old)
-{
-	double price = a->percentage ? old * (1 + a->value / 100) : old + a->value;
-
-	return price < 0 ? 0 : floor(price * 100 + 0.5) / 100;
-}
-
-static void
-answer_price(struct request *r, int64_t id, double old, double now, struct slice error)
-{
-	answer_open(r, NULL);
-	answer_int(r, "product_id", id);
-	answer_number(r, "old_price", old);
-	if (error.len > 0) {
-		answer_null(r, "new_price");
-		answer_text(r, "error", error);
-	} else {
-		answer_number(r, "new_price", now);
-		answer_null(r, "error");
-	}
-	answer_close(r);
-}
-
-/* An old price of the field; an Odoo without ai_price has list_price alone. */
-static double
-old_price(const struct json *record, const char *field)
-{
-	const struct json *value;
-
-	return json_get(record, field, &value) == JSON_ABSENT ? odoo_record_number(record, "list_price") : odoo_record_number(record, field);
-}
-
-/* True: written. */
-static bool
-change_price(struct request *r, int64_t id, const struct json *record, const struct adjustment *a)
-{
-	struct asked written = { 0 };
-
-	if (!record) {
-		answer_price(r, id, 0, 0, SLICE("there is no such product"));
-		return false;
-	}
-	double old = old_price(record, a->field), now = new_price(a, old);
-	bool good = odoo_products_write(r, &id, 1, a->field, arena_printf(r->arena, "%.2f", now), products_left_ms(r, PATIENCE_MS), &written);
-	answer_price(r, id, old, now, good ? (struct slice){ NULL, 0 } : written.why.len ? written.why : SLICE("not written"));
-	json_free(written.answer);
-	return good;
-}
-
-void
-on_products_prices(struct request *r)
-{
-	CLEANUP(json_freep) struct json *doc = NULL;
-	struct asked odoo = { 0 };
-	struct adjustment a = { .value = 0 };
-	struct named named = { 0 };
-	int64_t good = 0;
-
-	if (!api_account(r) || !api_body(r, &doc) || !read_named(r, doc, &named) || !read_adjustment(r, doc, &a))
-		return;
-	if (!odoo_products_read(r, named.id, named.n, ODOO_MS, &odoo)) {
-		ask_refuse(r, &odoo);
-		return;
-	}
-	api_open(r);
-	answer_array(r, "results");
-	for (size_t i = 0; named.id && i < named.n; i++)
-		good += change_price(r, named.id[i], record_of(odoo.answer, named.id[i]), &a);
-	answer_array_close(r);
-	answer_int(r, "total", (int64_t)named.n);
-	answer_int(r, "successful", good);
-	answer_int(r, "failed", (int64_t)named.n - good);
-	api_close(r);
-	json_free(odoo.answer);
 }

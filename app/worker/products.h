@@ -9,6 +9,12 @@
 #include "lib/json.h"
 
 #define PRODUCTS_MAX 1000       /* named in one request */
+#define PRODUCTS_MS  28000      /* the addons wait 30 s … */
+#define PRODUCTS_LONG_MS 58000  /* … and 60 s where a job asks; so does nginx */
+
+/* product_ids of the body, in the request's arena.  False: the request is answered. */
+struct products_named { int64_t *id; size_t n; };
+bool products_named(struct request *, const struct json *doc, struct products_named *ret);
 
 /* ---- Odoo (product_odoo.c) ---- */
 
@@ -24,6 +30,8 @@ bool odoo_products_find(struct request *, struct slice domain, int64_t limit, in
     struct asked *ret);
 bool odoo_products_count(struct request *, struct slice domain, int64_t ms, int64_t *ret_n, struct asked *ret);
 
+/* The record of that id in a list.  NULL: Odoo named none. */
+const struct json *odoo_record_of(const struct json *list, int64_t id);
 /* Members of a record; Odoo's `false` is empty, or 0. */
 struct slice odoo_record_text(const struct json *record, const char *field);
 double odoo_record_number(const struct json *record, const char *field);

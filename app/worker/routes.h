@@ -48,9 +48,9 @@ void on_greeting_put(struct request *);
 void on_product_description(struct request *);      /* products.c */
 void on_product_sync(struct request *);
 void on_products_sync(struct request *);
-void on_products_prices(struct request *);
 void on_tool_description(struct request *);
 void on_tool_product(struct request *);
+void on_products_prices(struct request *);          /* product_price.c */
 void on_products_search(struct request *);          /* product_shelf.c */
 void on_products_status(struct request *);
 void on_products_list(struct request *);            /* product_list.c */

@@ -214,7 +214,7 @@ WRITES = [f for f in GUARDED if f.method not in ("GET", "HEAD") and f.row["scope
 def full(two):
     """Both tenants have something of everything."""
     for t in (A, B):
-        for name in ("first", "second"):
+        for name in ("first", "second", "third"):
             two.odoos[t].add("product.template", name=mark(t, name), list_price=4.5, ai_price=4.0,
                              categ_id=(3, mark(t, name + "-category")), default_code=mark(t, name + "-code"),
                              description_sale=mark(t, name + "-sale"))
