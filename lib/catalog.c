@@ -62,8 +62,10 @@ int
 catalog_leave(struct catalog *c, int r)
 {
 	int e = r >= 0 ? db_commit(&c->db) : r;
-	if (e < 0)
+	if (e < 0) {
 		db_rollback(&c->db);
+		c->undone++;
+	}
 	return e < 0 ? e : r;
 }
 

@@ -10,6 +10,7 @@
 struct catalog {
 	struct db db;
 	unsigned  held;                 /* slices in the transaction that is open */
+	unsigned  undone;               /* transactions: whose slices were in one cannot go on */
 	bool      unfinished;           /* a push that broke off has left what nobody sees */
 };
 

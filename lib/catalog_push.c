@@ -25,6 +25,7 @@ struct catalog_push {
 	struct catalog *c;
 	struct slice    tenant;
 	int64_t         read_us;        /* 0: pushed */
+	unsigned        undone;         /* of the catalogue, when it began */
 	struct shelf   *shelf;
 	size_t          shelves, at;    /* at: the one in hand */
 	size_t          next;           /* its item */
@@ -61,12 +62,19 @@ catalog_push_new(struct catalog *c, struct slice tenant, const struct catalog_sh
 	return 0;
 }
 
+static bool
+begun(const struct catalog_push *p)
+{
+	return p->shelves > 0 && p->shelf[0].id != 0;
+}
+
 void
 catalog_push_free(struct catalog_push *p)
 {
 	if (!p)
 		return;
-	if (p->c && p->step != STEP_OVER) {
+	/* One that waits has done nothing yet, and what is open is another's. */
+	if (p->c && begun(p) && p->step != STEP_OVER) {
 		p->c->unfinished = true;
 		if (p->c->db.writing)
 			db_rollback(&p->c->db);
@@ -268,6 +276,10 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 {
 	/* Only the flip shows what the slices before it wrote, and only it is acknowledged. */
 	bool last = p->step == STEP_FLIP;
+	if (!begun(p))
+		p->undone = p->c->undone;
+	else if (p->undone != p->c->undone)
+		return -ESTALE;
 	int r = p->c->unfinished ? catalog_undo_unfinished(p->c) : 0;
 	if (r == 0 && last)
 		r = db_flushes(&p->c->db, true);
@@ -297,7 +309,10 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 int
 catalog_forget(struct catalog *c, struct slice tenant)
 {
-	int r = db_flushes(&c->db, true);
+	/* A push may be in hand: its slices so far are written, and seen by nobody. */
+	int r = leave(c, 0, false);
+	if (r == 0)
+		r = db_flushes(&c->db, true);
 	if (r == 0)
 		r = db_begin(&c->db);
 	if (r == 0)

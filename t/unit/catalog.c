@@ -273,6 +273,40 @@ forgotten(void)
 	end();
 }
 
+/* While another tenant's push is in hand, and one of its own waits. */
+static void
+forgotten_meanwhile(void)
+{
+	static char name[2000][12];
+	static struct catalog_item many[2000];
+	struct catalog_item a[1] = { item("a", "um", "1") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = a, .items = 1 };
+	struct catalog_shelf_push large = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = many, .items = 2000 };
+	struct catalog_filter f = { .tenant = SLICE("other"), .kinds = CATALOG_RULES };
+	struct catalog_push *job, *waiting;
+	struct catalog_counts n;
+	int64_t count = -1;
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name[i], sizeof(name[i]), "n%04d", i);
+		many[i] = item(name[i], "novo", "new");
+	}
+	for (int steps = 1; steps < 80; steps += 7) {
+		bool done = false;
+		begin();
+		ROW("one's", push("shop", p, &n));
+		REQUIRE(catalog_push_new(c, SLICE("other"), &large, 1, 0, &job) == 0 && catalog_push_new(c, SLICE("shop"), &p, 1, 0, &waiting) == 0);
+		for (int i = 0; i < steps; i++)
+			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0 && !done);
+		catalog_push_free(waiting);
+		ROW("it is gone", catalog_forget(c, SLICE("shop")) == 0 && strcmp(shown("shop", CATALOG_K_PERMANENT), "") == 0);
+		for (int i = 0; i < 10000 && !done; i++)
+			REQUIRE(catalog_push_step(job, T0, &done, &n) == 0);
+		catalog_push_free(job);
+		ROW("the other's is whole", done && catalog_count(reader, &f, &count) == 0 && count == 2000);
+		end();
+	}
+}
+
 /* What is long is not written a hundred at a time: a webhook would wait for it. */
 static void
 long_texts(void)
@@ -367,7 +401,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "overtaken", overtaken }, { "forgotten", forgotten }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "overtaken", overtaken }, { "forgotten", forgotten }, { "forgotten meanwhile", forgotten_meanwhile }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }
