@@ -70,21 +70,31 @@ catalog_leave(struct catalog *c, int r)
 }
 
 /* A push that broke off: what it wrote is nobody's, what it ended goes on. */
-int
-catalog_undo_unfinished(struct catalog *c)
+static int
+undo(struct catalog *c, int64_t shelf)
 {
-	int r = db_begin(&c->db);
-	if (r == 0)
-		r = db_run(c, "DELETE FROM found WHERE rowid IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
-		    " WHERE i.gen_first > s.gen)");
+	int r = db_run(c, "DELETE FROM found WHERE rowid IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
+	    " WHERE i.gen_first > s.gen AND (?1 = 0 OR s.id = ?1))", DB_I(shelf));
 	if (r == 0)
 		r = db_run(c, "DELETE FROM item WHERE row IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
-		    " WHERE i.gen_first > s.gen)");
+		    " WHERE i.gen_first > s.gen AND (?1 = 0 OR s.id = ?1))", DB_I(shelf));
 	if (r == 0)
-		r = db_run(c, "UPDATE item SET gen_last = ? WHERE row IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
-		    " WHERE i.gen_last = s.gen)", DB_I(CATALOG_FOREVER));
+		r = db_run(c, "UPDATE item SET gen_last = ?2 WHERE row IN (SELECT i.row FROM item i JOIN shelf s ON s.id = i.shelf"
+		    " WHERE i.gen_last = s.gen AND (?1 = 0 OR s.id = ?1))", DB_I(shelf), DB_I(CATALOG_FOREVER));
+	return r;
+}
+
+int
+catalog_undo_unfinished(struct catalog *c, bool all)
+{
+	int r = db_begin(&c->db);
+	if (r == 0 && all)
+		r = undo(c, 0);
+	for (size_t i = 0; i < c->unfinisheds && r == 0; i++)
+		r = undo(c, c->unfinished[i]);
 	r = catalog_leave(c, r);
-	c->unfinished = r != 0;
+	if (r == 0)
+		c->unfinisheds = 0;
 	return r;
 }
 
@@ -112,7 +122,7 @@ catalog_open(const char *path, uint64_t wal_limit, struct catalog **ret, char re
 	}
 	int r = db_start(&c->db, path, &kind, wal_limit);
 	if (r == 0)
-		r = catalog_undo_unfinished(c);
+		r = catalog_undo_unfinished(c, true);
 	if (r == 0)
 		r = db_flushes(&c->db, false);  /* the flip alone: catalog_push_step() */
 	return opened(c, r, path, ret, reterr);

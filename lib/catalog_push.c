@@ -26,6 +26,7 @@ struct catalog_push {
 	struct slice    tenant;
 	int64_t         read_us;        /* 0: pushed */
 	unsigned        undone;         /* of the catalogue, when it began */
+	bool            done;           /* and on disk */
 	struct shelf   *shelf;
 	size_t          shelves, at;    /* at: the one in hand */
 	size_t          next;           /* its item */
@@ -74,8 +75,10 @@ catalog_push_free(struct catalog_push *p)
 	if (!p)
 		return;
 	/* One that waits has done nothing yet, and what is open is another's. */
-	if (p->c && begun(p) && p->step != STEP_OVER) {
-		p->c->unfinished = true;
+	if (p->c && begun(p) && !p->done) {
+		p->c->unfinisheds = 0;
+		for (size_t i = 0; i < p->shelves && i < CATALOG_K_COUNT; i++)
+			p->c->unfinished[p->c->unfinisheds++] = p->shelf[i].id;
 		if (p->c->db.writing)
 			db_rollback(&p->c->db);
 	}
@@ -280,7 +283,7 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 		p->undone = p->c->undone;
 	else if (p->undone != p->c->undone)
 		return -ESTALE;
-	int r = p->c->unfinished ? catalog_undo_unfinished(p->c) : 0;
+	int r = p->c->unfinisheds > 0 ? catalog_undo_unfinished(p->c, false) : 0;
 	if (r == 0 && last)
 		r = db_flushes(&p->c->db, true);
 	if (r == 0)
@@ -296,7 +299,7 @@ catalog_push_step(struct catalog_push *p, int64_t now_us, bool *ret_done, struct
 	r = leave(p->c, r, p->step == STEP_WRITE || p->step == STEP_SWEEP);
 	int lazy = last ? db_flushes(&p->c->db, false) : 0;
 	r = r == 0 ? lazy : r;
-	*ret_done = r == 0 && p->step == STEP_OVER;
+	*ret_done = p->done = r == 0 && p->step == STEP_OVER;
 	*ret = p->counts;
 	return r;
 }
@@ -334,23 +337,27 @@ catalog_tenants(struct catalog *c, void (*each)(void *, struct slice tenant), vo
 	return r < 0 ? r : 0;
 }
 
+/* A slice of the items that nobody sees, or of the keys of nobody's shelves. */
+static int
+numbers(struct catalog *c, bool keys, int64_t ret[static SLICE_ITEMS], size_t *ret_n)
+{
+	DB_QUERY(q);
+	int r = keys ? db_open(c, &q, "SELECT k.id FROM shelf s JOIN key k ON k.shelf = s.id WHERE substr(s.tenant, 1, 1) = '" NOBODYS "'"
+	    " LIMIT ?", DB_I(SLICE_ITEMS)) :
+	    db_open(c, &q, "SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id AND i.gen_last < s.gen UNION ALL"
+	    " SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id WHERE substr(s.tenant, 1, 1) = '" NOBODYS "' LIMIT ?", DB_I(SLICE_ITEMS));
+	*ret_n = 0;
+	while (r == 0 && *ret_n < SLICE_ITEMS && (r = db_next(c, q)) == 0)
+		ret[(*ret_n)++] = db_int(q, 0);
+	return r < 0 ? r : 0;
+}
+
 static int
 clean_items(struct catalog *c, size_t *ret_n)
 {
 	int64_t row[SLICE_ITEMS];
-	size_t n = 0;
-	int r;
-	{
-		DB_QUERY(q);
-		r = db_open(c, &q, "SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id AND i.gen_last < s.gen UNION ALL"
-		    " SELECT i.row FROM shelf s JOIN item i ON i.shelf = s.id WHERE substr(s.tenant, 1, 1) = '" NOBODYS "' LIMIT ?", DB_I(SLICE_ITEMS));
-		while (r == 0 && n < SLICE_ITEMS && (r = db_next(c, q)) == 0)
-			row[n++] = db_int(q, 0);
-	}
-	*ret_n = n;
-	if (r >= 0)
-		r = db_begin(&c->db);
-	for (size_t i = 0; i < n && r == 0; i++) {
+	int r = numbers(c, false, row, ret_n);
+	for (size_t i = 0; i < *ret_n && r == 0; i++) {
 		r = db_run(c, "DELETE FROM found WHERE rowid = ?", DB_I(row[i]));
 		if (r == 0)
 			r = db_run(c, "DELETE FROM item WHERE row = ?", DB_I(row[i]));
@@ -358,14 +365,26 @@ clean_items(struct catalog *c, size_t *ret_n)
 	return r;
 }
 
+static int
+clean_keys(struct catalog *c, size_t *ret_n)
+{
+	int64_t id[SLICE_ITEMS];
+	int r = numbers(c, true, id, ret_n);
+	for (size_t i = 0; i < *ret_n && r == 0; i++)
+		r = db_run(c, "DELETE FROM key WHERE id = ?", DB_I(id[i]));
+	return r;
+}
+
 int
 catalog_clean(struct catalog *c, bool *ret_more)
 {
 	size_t n = 0;
-	int r = clean_items(c, &n);
+	int r = db_begin(&c->db);
+	if (r == 0)
+		r = clean_items(c, &n);
+	if (r == 0 && n < SLICE_ITEMS)
+		r = clean_keys(c, &n);
 	*ret_more = n == SLICE_ITEMS;
-	if (r == 0 && !*ret_more)
-		r = db_run(c, "DELETE FROM key WHERE shelf IN (SELECT id FROM shelf WHERE substr(tenant, 1, 1) = '" NOBODYS "')");
 	if (r == 0 && !*ret_more)
 		r = db_run(c, "DELETE FROM shelf WHERE substr(tenant, 1, 1) = '" NOBODYS "'");
 	return leave(c, r, *ret_more);

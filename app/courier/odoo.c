@@ -342,7 +342,7 @@ hide_key(struct courier *c, struct call *call, const struct odoo_peer *p, const 
 		why[0] = '\0';
 		return;
 	}
-	for (char *at; key.len > 0 && (at = memmem(why, n, key.ptr, key.len));)
+	for (char *from = why, *at; key.len > 0 && (at = memmem(from, n - (size_t)(from - why), key.ptr, key.len)); from = at + key.len)
 		memset(at, '*', key.len);
 	for (size_t k = key.len < n ? key.len : n; k >= KEY_PART; k--)
 		if (memcmp(why + n - k, key.ptr, k) == 0)

@@ -308,7 +308,7 @@ pull_stored(struct pull *u, const struct wire_frame *f)
 	struct slice why = wire_text(f->payload, T_REASON);
 	u->question = 0;
 	if (f->kind == P_ERROR && wire_u64(f->payload, T_CODE, 0) == E_NEWER) {
-		begin_again(u, "an addon pushed while its Odoo was read");
+		begin_again(u, "something was stored of the tenant while its Odoo was read");
 		return;
 	}
 	if (f->kind != P_CATALOG_PUT_OK) {

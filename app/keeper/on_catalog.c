@@ -130,7 +130,7 @@ answer_job(struct keeper *k, struct push_job *j, int result, const struct catalo
 		return;
 	if (result != 0) {
 		r = protocol_error(&p->out, j->request, store_generation(k->store), result == CATALOG_E_NEWER ? E_NEWER : E_STORE,
-		    result == CATALOG_E_NEWER ? "an addon pushed while it was read" : "the catalogue could not be written");
+		    result == CATALOG_E_NEWER ? "something was stored while it was read" : "the catalogue could not be written");
 	} else {
 		wire_begin(&w, &p->out, P_CATALOG_PUT_OK, j->request);
 		wire_put_u64(&w, T_GENERATION, store_generation(k->store));

@@ -207,6 +207,14 @@ def test_a_key_that_a_fault_repeats_is_not_shown(make, odoo):
         assert b"TESTs" not in a.body and "TESTs" not in i.log_tail(2000), a
 
 
+def test_a_key_of_asterisks_holds_nobody_up(make, odoo):
+    odoo.keys = ("****",)
+    i = shop(make, odoo, key="****")
+    odoo.script = [{"method": "search_count", "fault": (1, TRACE + "TypeError: f() got **** and ******* too many")}]
+    assert post(i, "/list").status == 502
+    assert post(i, "/list").status == 200
+
+
 # ---- what became of it --------------------------------------------------------------
 
 @pytest.mark.parametrize("how", [(524, b"<html>", "text/html"), (500, b"", "text/html"), (200, b"<html>", "text/html"),

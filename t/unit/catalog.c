@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/catalog.h"
@@ -209,6 +211,39 @@ refused(void)
 	end();
 }
 
+/* At the very last step: the file may not grow. */
+static void
+refused_at_the_flip(void)
+{
+	struct catalog_item two[2] = { item("a", "um", "1"), item("b", "dois", "2") }, other[2] = { item("x", "nao", "9"), item("b", "dois", "2") };
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = two, .items = 2 };
+	struct catalog_shelf_push q = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = other, .items = 2 };
+	struct rlimit before, none = { .rlim_cur = 0 };
+	struct catalog_counts n;
+	struct catalog_push *job;
+	bool done = false;
+	int r = 0, steps = 0;
+	begin();
+	signal(SIGXFSZ, SIG_IGN);
+	REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	none.rlim_max = before.rlim_max;
+	ROW("two", push("shop", p, &n));
+	REQUIRE(catalog_push_new(c, SLICE("shop"), &q, 1, 0, &job) == 0);
+	/* A look, a write, a sweep, a look: the flip is next. */
+	for (; steps < 4; steps++)
+		REQUIRE(catalog_push_step(job, T0, &done, &n) == 0 && !done);
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+	r = catalog_push_step(job, T0, &done, &n);
+	REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	catalog_push_free(job);
+	ROW("it is refused", r < 0 && !done && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	ROW("the old one again", push("shop", p, &n) && n.written == 0 && n.same);
+	ROW("is seen alone", strcmp(shown("shop", CATALOG_K_PERMANENT), "a=um b=dois") == 0);
+	two[0] = item("a", "UM", "1x");
+	ROW("and a new one, too", push("shop", p, &n) && strcmp(shown("shop", CATALOG_K_PERMANENT), "a=UM b=dois") == 0);
+	end();
+}
+
 /* Read while somebody pushed. */
 static void
 overtaken(void)
@@ -307,6 +342,33 @@ forgotten_meanwhile(void)
 	}
 }
 
+/* One after the other, while what the first left is being deleted. */
+static void
+forgotten_in_a_row(void)
+{
+	static char name[2000][12];
+	static struct catalog_item many[2000];
+	struct catalog_shelf_push p = { .kind = CATALOG_K_PERMANENT, .whole = true, .item = many, .items = 2000 };
+	struct catalog_counts n;
+	bool more = true;
+	int slices = 0;
+	for (int i = 0; i < 2000; i++) {
+		snprintf(name[i], sizeof(name[i]), "n%04d", i);
+		many[i] = item(name[i], "novo", "new");
+	}
+	begin();
+	ROW("theirs", push("shop", p, &n));
+	p.items = 2;
+	ROW("two of another", push("other", p, &n) && catalog_forget(c, SLICE("shop")) == 0);
+	for (int i = 0; i < 5; i++)
+		REQUIRE(catalog_clean(c, &more) == 0 && more);
+	ROW("the other, too", catalog_forget(c, SLICE("other")) == 0 && strcmp(whose(), "") == 0);
+	for (; more && slices < 1000; slices++)
+		REQUIRE(catalog_clean(c, &more) == 0);
+	ROW("in slices, its keys too", !more && slices > 2 * 2000 / 25 - 10);
+	end();
+}
+
 /* What is long is not written a hundred at a time: a webhook would wait for it. */
 static void
 long_texts(void)
@@ -401,7 +463,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "overtaken", overtaken }, { "forgotten", forgotten }, { "forgotten meanwhile", forgotten_meanwhile }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
+		{ "shelves", shelves }, { "broken off", broken_off }, { "refused", refused }, { "refused at the flip", refused_at_the_flip }, { "overtaken", overtaken }, { "forgotten", forgotten }, { "forgotten meanwhile", forgotten_meanwhile }, { "forgotten in a row", forgotten_in_a_row }, { "long texts", long_texts }, { "searching", searching }, { "on the wire", on_the_wire },
 	};
 	return unit_run("catalog", tests, ARRAY_LEN(tests), 0);
 }
