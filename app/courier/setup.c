@@ -63,6 +63,8 @@ setup_check(struct config_source source)
 		return 1;
 	int key_bad = secret_key_load(config.keys.dir.ptr, "outgoing.key", &key), token_bad = where_read_token(&where, &config);
 	int client_bad = client_from(&config, &client);
+	if (key_bad == -EACCES)         /* systemd hands it to the service, and to no check beside it */
+		key_bad = 0;
 	if (key_bad)
 		fprintf(stderr, "cannot use %s/outgoing.key: %s\n", config.keys.dir.ptr, key_bad == -EPERM ? "others may read it; give it mode 0400" : strerror(-key_bad));
 	if (token_bad)

@@ -116,7 +116,7 @@ check_settings(struct config_source source)
 {
 	struct setup *setup;
 
-	if (crypt_init() != 0 || setup_load(source, true, say, &setup) != 0)
+	if (crypt_init() != 0 || setup_load(source, SETUP_CHECK, say, &setup) != 0)
 		return EXIT_FAILURE;
 	setup_free(setup);
 	return EXIT_SUCCESS;
@@ -178,7 +178,7 @@ main(int argc, char **argv)
 	pool_block_signals();
 	log_setup("worker", LOG_INFO);
 	secret_process_harden();                /* before a key is read, and before the fork */
-	if (crypt_init() == 0 && setup_load(o.source, false, log_why, &pool.setup) == 0) {
+	if (crypt_init() == 0 && setup_load(o.source, SETUP_START, log_why, &pool.setup) == 0) {
 		log_setup("worker", (enum log_level)config_log_level(&pool.setup->config));
 		if (open_board(&pool) && open_groups(&pool, &o))
 			status = pool_run(&pool);

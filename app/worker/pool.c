@@ -285,7 +285,7 @@ reload(struct pool *p)
 	struct setup *fresh;
 
 	daemon_reloading();
-	if (setup_load(p->source, true, complain_log, &fresh) != 0) {
+	if (setup_load(p->source, SETUP_RELOAD, complain_log, &fresh) != 0) {
 		log_event(LOG_ERROR, "reload-refused", LOG_STR("help", "the settings in force stay; nothing was changed"));
 		daemon_ready();
 		return;

@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -142,6 +144,25 @@ def test_a_roles_check_opens_its_key(tmp_path, role, key):
     (tmp_path / "keys" / key).chmod(0o444)
     r = run(BUILD / f"app/{role}/ponte-{role}", "--check", "--dir", tmp_path)
     assert r.returncode == 1 and r.stderr.startswith(f"cannot use {tmp_path}/keys/{key}: others may read it") and r.stderr.count("\n") == 1, r
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("role", ["worker", "courier", "keeper"])
+def test_a_reload_is_not_refused_for_a_key_that_systemd_hands_over(role):
+    """ExecReload runs as the role's user, which may not read the key: that is handed to the service alone."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix="ponte-"))
+    try:
+        where.chmod(0o755)
+        assert run(PONTE, "--dir", where, "key", "new").returncode == 0
+        (where / "keys").chmod(0o700)
+        (where / "ponte.yaml").write_text("")
+        (where / "ponte.yaml").chmod(0o644)
+        program = shutil.copy(BUILD / f"app/{role}/ponte-{role}", where)
+        r = subprocess.run([program, "--check", "--dir", where], capture_output=True, text=True, check=False,
+                           user=65534, group=65534, extra_groups=[])
+        assert r.returncode == 0 and not r.stderr, r
+    finally:
+        shutil.rmtree(where)
 
 
 def test_check_says_that_anybody_may_make_a_tenant(tmp_path):
