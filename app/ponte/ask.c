@@ -60,16 +60,24 @@ question(const struct options *o, struct buf *out)
 	return r < 0 ? cli_fail("out of memory") : EXIT_DONE;
 }
 
-static void
-print(struct cli *cli, const struct options *o, struct slice answer, int64_t took_ms)
+/* However long it is.  EXIT_DONE or EXIT_FAILED. */
+static int
+print(const struct options *o, struct slice answer, int64_t took_ms)
 {
-	answer = rows_plain(cli, answer);
+	CLEANUP(buf_free) struct buf text = { 0 };
+	if (buf_append_slice(&text, answer) < 0)
+		return cli_fail("out of memory");
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] == '\n' || text.ptr[i] == '\r' || text.ptr[i] == '\t')
+			text.ptr[i] = ' ';              /* of JSON between its tokens */
+	rows_mask(text.ptr, text.len);
 	if (o->json)
-		printf("{\"tenant\":\"%s\",\"ms\":%" PRId64 ",\"answer\":" SLICE_FMT "}\n", o->tenant, took_ms, SLICE_ARG(answer));
+		printf("{\"tenant\":\"%s\",\"ms\":%" PRId64 ",\"answer\":", o->tenant, took_ms);
 	else if (o->arguments == 0)
-		printf("%s: Odoo answers, after %" PRId64 " ms; it has " SLICE_FMT " products\n", o->tenant, took_ms, SLICE_ARG(answer));
-	else
-		printf(SLICE_FMT "\n", SLICE_ARG(answer));
+		printf("%s: Odoo answers, after %" PRId64 " ms; it has ", o->tenant, took_ms);
+	size_t put = fwrite(text.ptr, 1, text.len, stdout);
+	fputs(o->json ? "}\n" : o->arguments == 0 ? " products\n" : "\n", stdout);
+	return put == text.len && fflush(stdout) == 0 ? EXIT_DONE : cli_fail("the answer could not be written: %s", strerror(errno));
 }
 
 static int
@@ -102,7 +110,7 @@ run(struct cli *cli, const struct options *o)
 	if (answer.kind != P_CALL_OK || wire_u64(answer.payload, T_RESULT, CALL_NONE) != CALL_DONE)
 		r = cli_fail("%s: " SLICE_FMT "%s", o->tenant, SLICE_ARG(why), rows_advice(why));
 	else
-		print(cli, o, wire_text(answer.payload, T_BODY), clock_mono_ms() - began_ms);
+		r = print(o, wire_text(answer.payload, T_BODY), clock_mono_ms() - began_ms);
 	net_caller_close(&courier);
 	return r;
 }

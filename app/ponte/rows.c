@@ -26,18 +26,23 @@ rows_event(struct slice row, char text[static UUID_TEXT])
 	uuid_text(&id, text);
 }
 
+void
+rows_mask(char *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char b = (unsigned char)at[i];
+		if (b < 0x20 || b == 0x7f)
+			at[i] = '?';
+		else if (b == 0xc2 && i + 1 < n && (unsigned char)at[i + 1] < 0xa0)
+			at[i] = at[i + 1] = '?';        /* U+0080..9F: controls, too */
+	}
+}
+
 struct slice
 rows_plain(struct cli *cli, struct slice text)
 {
 	struct slice copy = arena_copy(cli->arena, text);
-	char *at = (char *)(uintptr_t)copy.ptr;
-	for (size_t i = 0; i < copy.len; i++) {
-		unsigned char b = (unsigned char)at[i];
-		if (b < 0x20 || b == 0x7f)
-			at[i] = '?';
-		else if (b == 0xc2 && i + 1 < copy.len && (unsigned char)at[i + 1] < 0xa0)
-			at[i] = at[i + 1] = '?';        /* U+0080..9F: controls, too */
-	}
+	rows_mask((char *)(uintptr_t)copy.ptr, copy.len);
 	return copy;
 }
 

@@ -10,7 +10,8 @@
 const char *rows_time(int64_t us, char text[static CLOCK_TEXT]);
 /* T_EVENT_ID of a row. */
 void rows_event(struct slice row, char text[static UUID_TEXT]);
-/* What came from outside must not steer the terminal. */
+/* What came from outside must not steer the terminal; in place, and of a short text a copy. */
+void rows_mask(char *, size_t);
 struct slice rows_plain(struct cli *, struct slice text);
 /* What a failure's word at the end of `why` asks of the operator, in brackets; "" for others. */
 const char *rows_advice(struct slice why);

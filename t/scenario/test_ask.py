@@ -44,6 +44,16 @@ def test_does_this_odoo_answer_and_take_the_key(shop, odoo):
     assert "3 products" in ask(shop), "a tenant that is imported anew is asked anew"
 
 
+def test_an_answer_is_printed_whole_and_is_json(shop, odoo):
+    for n in range(40):
+        odoo.add("res.partner", name="é" * 3000 + str(n), email="")
+    found = json.loads(ask(shop, "res.partner", "search_read", "[[]]", '{"fields": ["name"]}'))
+    assert len(found) == 41 and found[-1]["name"] == "é" * 3000 + "39"
+    assert len(json.loads(ask(shop, "res.partner", "search_read", "[[]]", '{"fields": ["name"]}', "--json"))["answer"]) == 41
+    shop.hub.script = [{"body": '{\n\t"ok": "sim",\r\n "n": [1,\n 2]\n}', "times": 0}]
+    assert json.loads(ask(shop, "--hub", "{}")) == {"ok": "sim", "n": [1, 2]}
+
+
 def test_it_asks_for_all_that_reads_and_nothing_that_writes(shop, odoo):
     found = json.loads(ask(shop, "res.partner", "search_read", '[[["email","=","ana@example.org"]]]', '{"fields": ["name", "email"]}'))
     assert [(r["name"], r["email"]) for r in found] == [("Ana??31m", "ana@example.org")], "what came from outside steers no terminal"
