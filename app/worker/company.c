@@ -12,6 +12,7 @@
 #include "app/worker/shelf.h"
 #include "lib/catalog_item.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 /* Keys of the two, by who said them. */
 #define OWN   SLICE("company")
@@ -302,14 +303,18 @@ company_basic(struct shelf *s, struct catalog *c, const struct json *body, struc
 	json_get(body, "basic_info", &basic);
 	if (api_text(basic, "company_name", &name) && name.len == 0)
 		return 0;
-	int e = sections_of(basic, from);
+	int e = catalog_find(c, s->r->tenant, CATALOG_K_METADATA, OWN, note, &own);
+	if (e != 0 || own)
+		return e;
+	e = sections_of(basic, from);
 	if (e == 0)
 		e = build(s, from, to);
-	if (e == SHELF_E_WRONG)
-		s->why = arena_printf(s->r->arena, "basic_info: " SLICE_FMT, SLICE_ARG(s->why));
-	if (e == 0)
-		e = catalog_find(c, s->r->tenant, CATALOG_K_METADATA, OWN, note, &own);
-	if (e != 0 || own)
+	/* The rules beside it are good, and an addon goes on with them, too. */
+	if (e == SHELF_E_WRONG) {
+		log_event(LOG_NOTICE, "company-left-out", LOG_TEXT("tenant", s->r->tenant), LOG_STR("request_id", s->r->id), LOG_TEXT("why", s->why));
+		return 0;
+	}
+	if (e < 0)
 		return e;
 	e = shelf_object(s, CATALOG_K_METADATA, BASIC, to, words_of(s->r, from), ret);
 	if (e == 0)

@@ -8,7 +8,8 @@
 #include "app/worker/shelf.h"
 
 /* The basic_info of a sync of rules as a shelf.  *ret_n is 0 where it names no
- * company, and where the company's own sync is stored.  0, SHELF_E_WRONG or -errno. */
+ * company, where what it says is wrong (which is logged), and where the company's
+ * own sync is stored.  0 or -errno. */
 MUST_CHECK int company_basic(struct shelf *, struct catalog *, const struct json *body, struct catalog_shelf_push *ret, size_t *ret_n);
 
 /* The one item that counts, if there is one. */

@@ -340,13 +340,18 @@ def test_the_company_comes_with_the_rules_until_it_has_a_sync_of_its_own(shop):
     assert b"Padaria Nova" in get(i, "/view-company-metadata").body
 
 
-def test_a_company_that_cannot_be_is_refused_with_the_rules(shop):
+def test_a_company_that_cannot_be_is_left_out_and_the_rules_are_stored(shop):
     i = shop
-    for wrong in (dict(BASIC, company_name=7), dict(BASIC, greeting_message=[]), dict(BASIC, business_hours="always"),
-                  dict(BASIC, business_hours={"start": 25})):
-        a = push(i, rules(basic_info=wrong))
-        assert (a.status, a.json["code"]) == (422, "BAD_SCHEMA") and "basic_info" in a.json["error"]["message"], a
-    assert get(i, "/active").json["data"] == [] and company(i)["found"] is False
+    for n, wrong in enumerate( (dict(BASIC, company_name=7), dict(BASIC, greeting_message=[]), dict(BASIC, business_hours="always"),
+                  dict(BASIC, business_hours={"start": 25}))):
+        a = push(i, rules(n + 1, basic_info=wrong))
+        assert a.status == 200 and len(get(i, "/active").json["data"]) == n + 2, a
+        assert i.events(event="company-left-out")[-1]["request_id"] == a.json["meta"]["request_id"]
+    assert company(i)["found"] is False and len(i.events(event="company-left-out")) == 4
+    # Where it has a sync of its own nobody looks at it.
+    push(i, {"company_info": {"company_name": "Padaria"}}, BASE + "/sync-company-metadata")
+    assert push(i, rules(basic_info=dict(BASIC, company_name=7))).status == 200
+    assert len(i.events(event="company-left-out")) == 4
 
 
 def test_of_two_companies_the_one_of_its_own_sync_is_shown(shop):
