@@ -8,6 +8,7 @@
 #include "lib/catalog.h"
 #include "lib/catalog_wire.h"
 #include "lib/log.h"
+#include "lib/tenant.h"
 
 #define JOBS_MAX   32                   /* pushes that wait; then: try again */
 #define JOB_MEMORY (64 * MIB)
@@ -70,36 +71,20 @@ job_new(struct keeper *k, struct peer *p, const struct wire_frame *f, struct pus
 	return r;
 }
 
-static void
-it_is(void *context, struct slice name, struct slice record)
-{
-	(void)name;
-	(void)record;
-	*(bool *)context = true;
-}
-
-/* 0: it is there; STORE_E_NONE, or an error of the store's. */
-static int
-know(struct keeper *k, struct slice tenant)
-{
-	const struct store_tenants ask = { .name = tenant, .max = 1 };
-	bool found = false, more;
-	int r = tenant.len == 0 ? 0 : store_tenants(k->store, &ask, it_is, &found, &more);
-	return r < 0 ? r : found ? 0 : STORE_E_NONE;
-}
-
 /* The answer comes when the shelves are flipped; until then this is none. */
 int
 on_catalog_put(struct keeper *k, struct peer *p, const struct wire_frame *f)
 {
 	struct push_job *j = NULL;
+	struct tenant tenant;
+	struct slice record;
 	if (!k->catalog.db)
 		return answer_error(k, f, E_STORE, "there is no catalogue; look at the keeper's log");
 	if (jobs(k) >= JOBS_MAX)
 		return answer_error(k, f, E_CONFLICT, "too many syncs wait already");
 	if (disk_low(k))
 		return answer_error(k, f, E_STORE, k->disk.text);
-	int r = know(k, wire_text(f->payload, T_NAME));
+	int r = tenant_stored(k, wire_text(f->payload, T_NAME), &tenant, &record);
 	if (r != 0)             /* a tenant of that name may come, and must not find this */
 		return r < 0 ? r : answer_error(k, f, E_NOT_FOUND, "there is no such tenant");
 	r = job_new(k, p, f, &j);
@@ -173,7 +158,9 @@ static void
 note_unknown(void *context, struct slice tenant)
 {
 	struct unknown *u = context;
-	if (u->n < ARRAY_LEN(u->name) && know(u->k, tenant) == STORE_E_NONE)
+	struct tenant stored;
+	struct slice record;
+	if (u->n < ARRAY_LEN(u->name) && tenant_stored(u->k, tenant, &stored, &record) == STORE_E_NONE)
 		u->name[u->n++] = arena_copy(u->names, tenant);
 }
 
