@@ -74,9 +74,8 @@ mapping_of(const struct tenant *t, int64_t account, int64_t inbox)
 	return NULL;
 }
 
-/* Is one of the first n of the same account and inbox? */
-static bool
-stands(const struct tenant_mapping *all, size_t n, const struct tenant_mapping *m)
+bool
+tenant_mapping_stands(const struct tenant_mapping *all, size_t n, const struct tenant_mapping *m)
 {
 	for (size_t i = 0; i < n; i++)
 		if (all[i].account == m->account && all[i].inbox == m->inbox)
@@ -96,15 +95,15 @@ merge_mappings(struct tenant *t, const struct tenant *said, struct arena *a)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->mappings; i++) {
 		const struct tenant_mapping *m = &t->mapping[i];
-		if (!stands(said->mapping, said->mappings, m))
+		if (!tenant_mapping_stands(said->mapping, said->mappings, m))
 			all[n++] = *m;
-		else if (!stands(t->mapping, i, m))
+		else if (!tenant_mapping_stands(t->mapping, i, m))
 			for (size_t k = 0; k < said->mappings; k++)
-				if (stands(m, 1, &said->mapping[k]))
+				if (tenant_mapping_stands(m, 1, &said->mapping[k]))
 					all[n++] = said->mapping[k];
 	}
 	for (size_t i = 0; i < said->mappings; i++)
-		if (!stands(t->mapping, t->mappings, &said->mapping[i]))
+		if (!tenant_mapping_stands(t->mapping, t->mappings, &said->mapping[i]))
 			all[n++] = said->mapping[i];
 	if (n > TENANT_MAPPINGS)
 		return TENANT_SYNC_E_FULL;

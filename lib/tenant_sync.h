@@ -21,6 +21,9 @@ enum {
  * changed).  Texts stay where they are. */
 MUST_CHECK int tenant_merge(struct tenant *, const struct tenant *said, struct arena *);
 
+/* Is one of the n of the same account and inbox?  Of those a tenant has one mapping. */
+bool tenant_mapping_stands(const struct tenant_mapping *all, size_t n, const struct tenant_mapping *);
+
 /* Is that account, or that inbox of it (0: none), another tenant's?  `mine` has
  * it in an installation, as the operator said: no.  Else it is when `other` has it, at a Chatwoot that
  * `mine` has, too, or when one of the two has no Chatwoot to tell them apart. */

@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/secret.h"
 #include "lib/tenant.h"
+#include "lib/tenant_sync.h"
 #include "lib/token.h"
 #include "lib/uuid.h"
 
@@ -48,17 +49,6 @@ leave(struct slice *put, struct slice *stays, struct slice theirs)
 	put->len = 0;
 }
 
-static bool
-has_mapping(const struct tenant *t, const struct tenant_mapping *m)
-{
-	for (size_t i = 0; i < t->mappings; i++) {
-		const struct tenant_mapping *h = &t->mapping[i];
-		if (h->account == m->account && h->inbox == m->inbox)
-			return true;
-	}
-	return false;
-}
-
 static int
 leave_mappings(struct arena *a, const struct tenant *has, struct filling *g)
 {
@@ -69,7 +59,7 @@ leave_mappings(struct arena *a, const struct tenant *has, struct filling *g)
 	if (!g->put.mapping)
 		return -ENOMEM;
 	for (size_t i = 0; i < all.mappings; i++)
-		if (!has_mapping(has, &all.mapping[i]))
+		if (!tenant_mapping_stands(has->mapping, has->mappings, &all.mapping[i]))
 			g->put.mapping[g->put.mappings++] = all.mapping[i];
 	g->stays.mappings = all.mappings - g->put.mappings;
 	return 0;
