@@ -251,6 +251,10 @@ class Instance:
 
     # ---- tenants ----
 
+    def addon_token(self, tenant, name="addon"):
+        """A new one that may sync and read."""
+        return json.loads(self.run("token", "new", name, "--tenant", tenant, "--scope", "sync,read", "--json").stdout)["token"]
+
     def tenant(self, name="shop", account=7, kinds=("bot",), hub=None, chatwoot=None, installation="main",
                secrets=None, extra="", sender_extra="", inboxes="[{id: 31, account: %d, channel: web}]", token=None,
                manners=PLAIN, user_token=None):

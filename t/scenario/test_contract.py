@@ -152,7 +152,7 @@ def shop():
     i = Instance(tempfile.mkdtemp(prefix="ponte-"), allow=[odoo.url.split("//")[1]]).start()
     try:
         connect(i, odoo)
-        i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+        i.token = i.addon_token(TENANT)
         i.asker = Asker(i)
         i.hub.script = [{"json": HUB}] * 500      # the hub is told of what changed, too
         i.ids = {"document_id": 42, "product_id": 1, "rule_id": None}

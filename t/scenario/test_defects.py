@@ -47,7 +47,7 @@ def test_d44_a_product_of_which_everything_is_false_is_listed(make):
     try:
         i = make(allow=[odoo.url.split("//")[1]])
         connect(i, odoo)
-        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        i.token = i.addon_token("account_7")
         data = post(i, "/list").json["data"]
         assert sorted(p["name"] for p in data["products"]) == ["Pão", "Sem nada"], data
         empty = next(p for p in data["products"] if p["name"] == "Sem nada")
@@ -100,7 +100,7 @@ def test_an_odoo_that_answers_for_another_database_has_a_code(make):
     try:
         i = make(allow=[odoo.url.split("//")[1]])
         connect(i, odoo)                    # asks for the database "shop"
-        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        i.token = i.addon_token("account_7")
         assert push(i, rules(2), token=i.token).status == 200
         a = post(i, "/list")
         assert (a.status, a.json["code"]) == (502, "ODOO_OPERATION_ERROR") and "database" in a.json["error"]["message"], a
@@ -134,7 +134,7 @@ def test_h3_an_answer_of_fifty_megabytes_has_a_code_and_bounded_memory(make):
     try:
         i = make(allow=[odoo.url.split("//")[1]])
         connect(i, odoo)
-        i.token = json.loads(i.run("token", "new", "addon", "--tenant", "account_7", "--scope", "sync,read", "--json").stdout)["token"]
+        i.token = i.addon_token("account_7")
         assert post(i, "/list").status == 200
         head = b"<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><array><data>\n"
         rows = b"<value><struct><member><name>id</name><value><int>1</int></value></member></struct></value>\n" * (50 * 1024 * 1024 // 92)

@@ -1,6 +1,5 @@
 """What a reader may keep (ETag, Age), and what of the catalogue the AI may use (enabled_collections)."""
 
-import json
 import time
 
 from test_catalogue_reads import DOC, SCHEDULE, documents
@@ -112,7 +111,7 @@ def test_collections_are_honoured(shop):  # noqa: F811
     assert get(i, "/processed/scheduling-rules").json["data"]["total"] == 0
     # Another tenant's are its own.
     i.tenant("other", account=8, installation="eight")
-    token = json.loads(i.run("token", "new", "a", "--tenant", "other", "--scope", "sync,read", "--json").stdout)["token"]
+    token = i.addon_token("other", "a")
     assert push(i, rules(), BASE + "/sync", token).status == 200
     assert {r["kind"] for r in get(i, "/active", token).json["data"]} == {"permanent", "temporary"}
     for wrong in ("business_rules", {}, [1], [None], ["x"] * 51, True):
@@ -125,7 +124,7 @@ def test_collections_are_honoured(shop):  # noqa: F811
 def test_products_are_the_companys_to_enable(make, odoo):  # noqa: F811
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo)
-    token = json.loads(i.run("token", "new", "a", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    token = i.addon_token(TENANT, "a")
     assert push(i, {"skip_odoo_update": True}, "/api/v1/products/2/sync", token).status == 200
 
     def found():

@@ -35,7 +35,7 @@ def odoo():
 def shop(make, odoo, more=(), **kw):
     i = make(allow=[o.url.split("//")[1] for o in (odoo, *more)])
     connect(i, odoo, **kw)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     return i
 
 

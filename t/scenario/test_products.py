@@ -45,7 +45,7 @@ def connect(i, odoo, name=TENANT, key="odoo-key", next_key=None, **more):
 def shop(make, odoo):
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     return i
 
 
@@ -258,7 +258,7 @@ def test_a_write_is_done_when_odoo_says_true(shop, odoo):
 def test_one_call_at_a_time_and_keys_that_change(make, odoo):
     i = make(settings="workers: {hooks: 2, api: 5}\n", allow=[odoo.url.split("//")[1]])
     connect(i, odoo, key="old-key", next_key="odoo-key")
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     odoo.script = [{"method": "search_read", "delay": 0.2, "times": 0}]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: post(i, "/list").status, range(4)))
@@ -320,7 +320,7 @@ def change_meanwhile(i, odoo, **more):
 def test_the_refusal_of_an_old_key_is_nothing_against_the_new_one(make, odoo):
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo, key="wrong")
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     with Held(i, odoo, "authenticate") as held:
         change_meanwhile(i, odoo)
     assert held.answer.status == 200, held.answer
@@ -335,7 +335,7 @@ def test_the_login_of_an_old_odoo_is_none_of_the_new_one(make, odoo):
     new.add("product.template", name="Sonho", list_price=6.0)
     i = make(allow=[odoo.url.split("//")[1], new.url.split("//")[1]])
     connect(i, odoo)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     with Held(i, odoo, "authenticate") as held:
         change_meanwhile(i, new)
     assert [p["name"] for p in held.answer.json["data"]["products"]] == ["Sonho"], held.answer
@@ -364,7 +364,7 @@ def test_an_odoo_in_trouble_has_a_code(shop, odoo, step, status, code):
 def test_no_hub_and_no_odoo_are_said(make):
     i = make()
     i.tenant(TENANT)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     a = post(i, "/list")
     assert (a.status, a.json["code"]) == (503, "SERVICE_UNAVAILABLE_ERROR") and "no Odoo" in a.json["detail"]["message"]
     tool = {"account_id": TENANT, "product_id": 9, "description": "Torta"}

@@ -34,7 +34,7 @@ def odoo():
 def shop(make, odoo):
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     return i
 
 
@@ -131,7 +131,7 @@ def test_models_that_are_not_there_leave_their_shelves(make):
     odoo.add("business.support.document", name="Garantia", content="um ano")
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     i.ask("POST", BASE + "/sync", json.dumps({"permanent_rules": [{"name": "Fica", "description": "x", "type": "product"}], "temporary_rules": []}),
           {"Authorization": "Bearer " + i.token})
     assert sync(i)["documents"] == 1 and names(i) == {"Fica"}
@@ -172,7 +172,7 @@ def test_fields_come_and_go_with_the_generations_of_the_addons(make):
     odoo.add("product.template", name="Pão", list_price=0.8, ai_price=0.7)
     i = make(allow=[odoo.url.split("//")[1]])
     connect(i, odoo)
-    i.token = json.loads(i.run("token", "new", "addon", "--tenant", TENANT, "--scope", "sync,read", "--json").stdout)["token"]
+    i.token = i.addon_token(TENANT)
     rules = odoo.models["business.rule.item"]
 
     def products():

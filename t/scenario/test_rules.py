@@ -193,7 +193,7 @@ def test_what_is_wrong_is_named_and_nothing_is_stored(shop):
 def test_who_may(shop):
     i = shop
     i.tenant("other", account=8, installation="eight")
-    theirs = json.loads(i.run("token", "new", "t", "--tenant", "other", "--scope", "sync,read", "--json").stdout)["token"]
+    theirs = i.addon_token("other", "t")
     reply = json.loads(i.run("token", "new", "r", "--tenant", "other", "--scope", "reply", "--json").stdout)["token"]
     push(i, rules())
     assert i.ask("POST", BASE + "/sync?account_id=account_7", json.dumps(rules()), {"Authorization": ""}).status == 401

@@ -40,8 +40,7 @@ def make_shop(make, odoos, settings):
     for n, o, account in (("slow", odoos[0], 7), ("quick", odoos[1], 8)):
         i.tenant(n, account=account, installation=n, secrets={"bot": f"TESTbotSecretOf{n}"},
                  extra=f"    odoo: {{url: \"{o.url}\", db: shop, login: ponte, key_file: odoo.key, pull: 0}}\n")
-        said = i.run("token", "new", "addon", "--tenant", n, "--scope", "sync,read", "--json").stdout
-        i.bearer[n] = {"Authorization": "Bearer " + json.loads(said)["token"]}
+        i.bearer[n] = {"Authorization": "Bearer " + i.addon_token(n)}
     return i
 
 
