@@ -130,6 +130,35 @@ questions(void)
 	ROW("writing may not", !odoo_only_reads(SLICE("write")) && !odoo_only_reads(SLICE("action_archive")) && !odoo_only_reads(SLICE("readx")));
 }
 
+/* A call is its method's name, and what is in the lists; there is no other form of any of them. */
+static void
+methods(void)
+{
+	/* clang-format off */
+	static const struct { const char *name, *args, *written, *said, *got; bool twice; } row[] = {
+		{ "search",      "[[[\"id\",\">\",5]]]",     "<int>5</int>",          "<array><data><value><int>7</int></value><value><int>9</int></value></data></array>", "[7,9]", true },
+		{ "read",        "[[7],[\"name\"]]",        "<string>name</string>", "<array><data></data></array>",                                                       "[]",    true },
+		{ "search_read", "[[],[\"name\"]]",         "<string>name</string>", "<array><data></data></array>",                                                       "[]",    true },
+		{ "fields_get",  "[[],[\"type\"]]",         "<string>type</string>", "<struct></struct>",                                                                  "{}",    true },
+		{ "create",      "[[{\"name\":\"x\"}]]",     "<name>name</name><value><string>x</string>", "<array><data><value><int>12</int></value></data></array>",      "[12]",  false },
+		{ "write",       "[[7],{\"name\":\"y\"}]",   "<name>name</name><value><string>y</string>", "<boolean>1</boolean>",                                          "true",  false },
+		{ "unlink",      "[[7]]",                   "<int>7</int>",          "<boolean>1</boolean>",                                                               "true",  false },
+	};
+	/* clang-format on */
+	const struct odoo_login l = { .db = SLICE("shop"), .login = SLICE("ponte"), .key = SLICE("k"), .uid = 3 };
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		CLEANUP(buf_free) struct buf out = { 0 };
+		char body[600], method[60];
+		snprintf(method, sizeof(method), "<string>%s</string>", row[i].name);
+		ROW(row[i].name, odoo_xmlrpc.execute(&l, SLICE("res.partner"), slice_of(row[i].name), value_of(row[i].args), NULL, a, &out) == 0
+		    && memmem(out.ptr, out.len, method, strlen(method)) && memmem(out.ptr, out.len, row[i].written, strlen(row[i].written)));
+		snprintf(body, sizeof(body), OK_OF("%s"), row[i].said);
+		struct odoo_answer got = answer(200, XML, body);
+		ROW(row[i].name, got.outcome == ODOO_OK && strcmp(as_json(got.value), row[i].got) == 0);
+		ROW(row[i].name, odoo_only_reads(slice_of(row[i].name)) == row[i].twice);
+	}
+}
+
 static void
 types(void)
 {
@@ -183,7 +212,7 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		{ "answers", answers }, { "cuts", cuts }, { "questions", questions }, { "types", types }, { "versions", versions },
+		{ "answers", answers }, { "cuts", cuts }, { "questions", questions }, { "methods", methods }, { "types", types }, { "versions", versions },
 		{ "values", values },
 	};
 	REQUIRE(arena_new(64 * MIB, &a) == 0);
